@@ -1,0 +1,56 @@
+# Finds LibTorch and defines the imported target LibTorch::LibTorch.
+#
+# Takes either a LibTorch archive or the folder of a PyTorch wheel (site-packages/torch), CPU or
+# CUDA. PyTorch's own package file asks for a CUDA toolkit when the wheel was built with CUDA,
+# although running needs none; this module only asks for the libraries that are there.
+#
+# Looked at, in this order: Torch_ROOT, CMAKE_PREFIX_PATH, and the project's virtual environment.
+
+file(GLOB _venv_torch "${CMAKE_SOURCE_DIR}/.venv/lib/python3*/site-packages/torch")
+set(_torch_hints ${Torch_ROOT} $ENV{Torch_ROOT} ${CMAKE_PREFIX_PATH} ${_venv_torch})
+
+find_path(LibTorch_INCLUDE_DIR ATen/core/Tensor.h
+          HINTS ${_torch_hints} PATH_SUFFIXES include torch/include)
+get_filename_component(_torch_home "${LibTorch_INCLUDE_DIR}" DIRECTORY)
+foreach(_name torch torch_cpu c10)
+  find_library(LibTorch_${_name}_LIBRARY ${_name} HINTS ${_torch_home}/lib NO_DEFAULT_PATH)
+endforeach()
+foreach(_name torch_cuda c10_cuda)
+  find_library(LibTorch_${_name}_LIBRARY ${_name} HINTS ${_torch_home}/lib NO_DEFAULT_PATH)
+  mark_as_advanced(LibTorch_${_name}_LIBRARY)
+endforeach()
+
+if(LibTorch_INCLUDE_DIR AND EXISTS "${LibTorch_INCLUDE_DIR}/torch/headeronly/version.h")
+  file(STRINGS "${LibTorch_INCLUDE_DIR}/torch/headeronly/version.h" _version_line
+       REGEX "define TORCH_VERSION \"")
+elseif(LibTorch_INCLUDE_DIR)
+  file(STRINGS "${LibTorch_INCLUDE_DIR}/torch/csrc/api/include/torch/version.h" _version_line
+       REGEX "define TORCH_VERSION \"")
+endif()
+string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" LibTorch_VERSION "${_version_line}")
+
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(
+  LibTorch
+  REQUIRED_VARS LibTorch_torch_LIBRARY LibTorch_torch_cpu_LIBRARY LibTorch_c10_LIBRARY
+                LibTorch_INCLUDE_DIR
+  VERSION_VAR LibTorch_VERSION
+  REASON_FAILURE_MESSAGE "Run scripts/setup, or set Torch_ROOT to a LibTorch folder.")
+
+if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
+  add_library(LibTorch::LibTorch INTERFACE IMPORTED)
+  target_include_directories(LibTorch::LibTorch SYSTEM INTERFACE
+                             ${LibTorch_INCLUDE_DIR}
+                             ${LibTorch_INCLUDE_DIR}/torch/csrc/api/include)
+  set(_libraries ${LibTorch_torch_LIBRARY} ${LibTorch_torch_cpu_LIBRARY} ${LibTorch_c10_LIBRARY})
+  if(LibTorch_torch_cuda_LIBRARY AND LibTorch_c10_cuda_LIBRARY)
+    # Nothing in our sources names a symbol of the CUDA library; it registers its kernels when it
+    # is loaded, so the linker must not drop it.
+    list(APPEND _libraries "-Wl,--no-as-needed" ${LibTorch_torch_cuda_LIBRARY}
+         ${LibTorch_c10_cuda_LIBRARY} "-Wl,--as-needed")
+  endif()
+  target_link_libraries(LibTorch::LibTorch INTERFACE ${_libraries})
+  set(LibTorch_LIBRARY_DIR ${_torch_home}/lib)
+endif()
+mark_as_advanced(LibTorch_INCLUDE_DIR LibTorch_torch_LIBRARY LibTorch_torch_cpu_LIBRARY
+                 LibTorch_c10_LIBRARY)

@@ -1,0 +1,63 @@
+// Clips in, class feature pyramids out: the one object a device worker holds.
+//
+//   Explainer explainer(network, preprocess, options, {.device = "cpu", .threads = 1});
+//   std::vector<ExplainOutcome> outcomes = explainer.explain(clips);
+//
+// Free of LibTorch's headers, so that the pipeline compiles without them.
+#pragma once
+
+#include <memory>
+#include <span>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "stages/core/clip.h"
+#include "stages/core/explain_options.h"
+#include "stages/core/preprocess.h"
+#include "stages/core/pyramid.h"
+
+namespace cfp {
+
+struct Network;  // stages/network/network.h: graph, weights, class names
+
+/// Where an Explainer runs.
+struct DeviceOptions {
+  std::string device = "cpu";  ///< `cpu`, `cuda:0`, …
+  int threads = 0;             ///< for one operation on a CPU; 0: as many as LibTorch likes
+};
+
+/// @return the devices that `auto` stands for here: all CUDA devices, else `cpu`
+std::vector<std::string> available_devices();
+
+using ExplainOutcome = std::variant<ClipResult, Failure>;
+
+/// Runs one network on one device and explains what it says.
+///
+/// Not for two threads at once: give each worker its own. Explainers made from one `Network` share
+/// its weights on the CPU.
+class Explainer {
+ public:
+  /// @throws ConfigError an option names a layer, class or method that is not there
+  /// @throws SystemError the device is not there or out of memory
+  Explainer(std::shared_ptr<const Network> network, PreprocessOptions preprocess,
+            ExplainOptions options, DeviceOptions device);
+  ~Explainer();
+  Explainer(Explainer&&) noexcept;
+  Explainer& operator=(Explainer&&) noexcept;
+
+  /// Explains clips of one size as one batch; each gets what it would get alone.
+  ///
+  /// @return one outcome a clip, in order
+  /// @throws SystemError out of memory, or the device failed
+  std::vector<ExplainOutcome> explain(std::span<const Clip> clips);
+
+  /// Runs an empty clip [3, T, H, W] so that first-use costs are paid before work starts.
+  void warm_up(int clip_len, int height, int width);
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace cfp
