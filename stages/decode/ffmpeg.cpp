@@ -1,0 +1,44 @@
+#include "stages/decode/ffmpeg.h"
+
+#include <array>
+#include <cstdarg>
+#include <cstdio>
+#include <mutex>
+
+namespace cfp {
+namespace {
+
+thread_local std::string t_last_complaint;
+
+void remember_complaint(void*, int level, const char* format, va_list arguments) {
+  if (level > AV_LOG_ERROR) return;
+  std::array<char, 256> line{};
+  std::vsnprintf(line.data(), line.size(), format, arguments);
+  std::string text(line.data());
+  while (!text.empty() && (text.back() == '\n' || text.back() == '.' || text.back() == ' ')) {
+    text.pop_back();
+  }
+  if (!text.empty()) t_last_complaint = std::move(text);
+}
+
+}  // namespace
+
+void capture_ffmpeg_log() {
+  static std::once_flag once;
+  std::call_once(once, [] { av_log_set_callback(remember_complaint); });
+  t_last_complaint.clear();
+}
+
+std::string last_complaint() { return t_last_complaint; }
+
+std::string failure_text(int status) {
+  std::array<char, AV_ERROR_MAX_STRING_SIZE> name{};
+  av_strerror(status, name.data(), name.size());
+  std::string text(name.data());
+  if (!t_last_complaint.empty()) text += " (" + t_last_complaint + ")";
+  return text;
+}
+
+std::string file_url(const std::filesystem::path& path) { return "file:" + path.string(); }
+
+}  // namespace cfp
