@@ -18,4 +18,12 @@ std::string_view to_string(FailureReason reason) {
   throw std::logic_error("FailureReason out of range");
 }
 
+std::optional<FailureReason> failure_reason(std::string_view name) {
+  for (int i = 0; i <= static_cast<int>(FailureReason::kNotFinite); ++i) {
+    const auto reason = static_cast<FailureReason>(i);
+    if (to_string(reason) == name) return reason;
+  }
+  return std::nullopt;
+}
+
 }  // namespace cfp

@@ -5,6 +5,7 @@
 // bug of ours (anything else). docs/architecture.md says what each does to a run.
 #pragma once
 
+#include <optional>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -44,6 +45,8 @@ enum class FailureReason {
 
 /// @return the reason as written to files: `missing`, `decode_error`, …
 std::string_view to_string(FailureReason reason);
+/// @return the reason that to_string() writes as `name`; nothing where there is none
+std::optional<FailureReason> failure_reason(std::string_view name);
 
 /// One clip is bad; the run goes on.
 class DataError : public std::runtime_error {
