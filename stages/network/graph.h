@@ -1,13 +1,14 @@
 // A network as data: nodes that one can walk, not code that one can only call.
 //
-// Made by the builders (builders.h), rewritten by the passes (passes.h), run by the executor, walked
-// by stages/pyramid. Free of any tensor library.
+// Made by the builders (builders.h), rewritten by the passes (passes.h), run by the executor,
+// walked by stages/pyramid. Free of any tensor library.
 //
 //   NetworkGraph graph = build_resnet3d({.blocks = {3, 4, 6, 3}, .num_classes = 400});
 //   for (const Node& node : graph.nodes()) …
 #pragma once
 
 #include <array>
+#include <cstdint>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -35,16 +36,18 @@ struct Input {
   bool operator==(const Input&) const = default;
 };
 
-/// Convolution; the tensors are `<name>.weight` [out, in/groups, kT, kH, kW] and `<name>.bias` [out].
+/// Convolution; the tensors are `<name>.weight` [out, in/groups, kT, kH, kW] and `<name>.bias`
+/// [out].
 ///
-/// A pass may fuse what follows: with a second input the result is conv(x) + second, and `relu` is
-/// applied last.
+/// A pass may fuse what follows: with a second input the result is conv(x) + second, `addition` is
+/// the name that the sum had as a node of its own, and `relu` is applied last.
 struct Conv3d {
   int in_channels = 0, out_channels = 0;
   Triple kernel{1, 1, 1}, stride{1, 1, 1}, dilation{1, 1, 1};
   Padding padding;
   int groups = 1;
   bool bias = false;
+  std::string addition;
   bool relu = false;
   bool operator==(const Conv3d&) const = default;
 };
@@ -65,8 +68,11 @@ struct Relu {
 struct MaxPool3d {
   Triple kernel{1, 1, 1}, stride{1, 1, 1};
   Padding padding;
-  bool ceil_mode = false;     ///< a last window that starts inside the padded tensor counts
-  bool zero_padding = false;  ///< the padding takes part in the maximum as zeros (TensorFlow's SAME)
+  /// A last window that reaches over the end counts as long as it starts inside the tensor, or,
+  /// with `zero_padding`, inside the padded tensor.
+  bool ceil_mode = false;
+  bool zero_padding =
+      false;  ///< the padding takes part in the maximum as zeros (TensorFlow's SAME)
   bool operator==(const MaxPool3d&) const = default;
 };
 
@@ -106,7 +112,8 @@ using Op = std::variant<Input, Conv3d, BatchNorm3d, Relu, MaxPool3d, AvgPool3d, 
 std::string_view op_name(const Op& op);
 
 struct Node {
-  std::string name;  ///< the checkpoint's name where the node has tensors, else one of our own; unique
+  std::string
+      name;  ///< the checkpoint's name where the node has tensors, else one of our own; unique
   Op op;
   std::vector<NodeId> inputs;
 
@@ -169,6 +176,9 @@ struct TensorSpec {
   std::vector<std::int64_t> shape;
   bool operator==(const TensorSpec&) const = default;
 };
+
+/// The tensors of one node, in a checkpoint's order.
+std::vector<TensorSpec> tensor_specs(const Node& node);
 
 /// All tensors of a graph, in the order of the nodes; without num_batches_tracked.
 std::vector<TensorSpec> tensor_specs(const NetworkGraph& graph);
