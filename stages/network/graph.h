@@ -71,8 +71,8 @@ struct MaxPool3d {
   /// A last window that reaches over the end counts as long as it starts inside the tensor, or,
   /// with `zero_padding`, inside the padded tensor.
   bool ceil_mode = false;
-  bool zero_padding =
-      false;  ///< the padding takes part in the maximum as zeros (TensorFlow's SAME)
+  /// The padding takes part in the maximum as zeros (TensorFlow's SAME).
+  bool zero_padding = false;
   bool operator==(const MaxPool3d&) const = default;
 };
 
@@ -112,8 +112,7 @@ using Op = std::variant<Input, Conv3d, BatchNorm3d, Relu, MaxPool3d, AvgPool3d, 
 std::string_view op_name(const Op& op);
 
 struct Node {
-  std::string
-      name;  ///< the checkpoint's name where the node has tensors, else one of our own; unique
+  std::string name;  ///< the checkpoint's where the node has tensors, else one of our own; unique
   Op op;
   std::vector<NodeId> inputs;
 
