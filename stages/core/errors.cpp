@@ -14,6 +14,7 @@ std::string_view to_string(FailureReason reason) {
     case FailureReason::kNoLabel: return "no_label";
     case FailureReason::kDuplicate: return "duplicate";
     case FailureReason::kNotFinite: return "not_finite";
+    case FailureReason::kTooSmall: return "too_small";
   }
   throw std::logic_error("FailureReason out of range");
 }

@@ -41,6 +41,7 @@ enum class FailureReason {
   kNoLabel,        ///< a label is needed and the row has none
   kDuplicate,      ///< the same clip twice
   kNotFinite,      ///< the network's output for this clip is not a number
+  kTooSmall,       ///< frames smaller than the crop that the network takes
 };
 
 /// @return the reason as written to files: `missing`, `decode_error`, …
