@@ -43,6 +43,8 @@ class CHandle {
 
   Id get() const { return id_; }
   explicit operator bool() const { return id_ != kInvalid; }
+  /// Hands the id over to a caller who closes it and wants to know whether that worked.
+  Id release() { return std::exchange(id_, kInvalid); }
   void reset() {
     if (id_ != kInvalid) Close(std::exchange(id_, kInvalid));
   }

@@ -1,0 +1,166 @@
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <limits>
+
+#include "results/store/column.h"
+#include "stages/core/errors.h"
+
+namespace cfp::hdf5 {
+namespace {
+
+/// A dataset of a part has shuffle and deflate or no filter; others would run foreign code.
+void check_filters(hid_t creation, const std::string& item) {
+  const int filters = check(H5Pget_nfilters(creation), item, "cannot read its filters");
+  for (int i = 0; i < filters; ++i) {
+    unsigned flags = 0, config = 0;
+    std::size_t parameters = 0;
+    const H5Z_filter_t filter =
+        H5Pget_filter2(creation, static_cast<unsigned>(i), &flags, &parameters, nullptr, 0,
+                       nullptr, &config);
+    if (filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_DEFLATE) {
+      throw SystemError(fmt::format("{}: filter {}; a part has shuffle and deflate only", item,
+                                    static_cast<int>(filter)));
+    }
+  }
+}
+
+/// @return rows of a chunk times the bytes of a row
+std::uint64_t checked_chunk_bytes(hid_t creation, std::size_t rank, std::uint64_t row_bytes,
+                                  const std::vector<hsize_t>& row_shape, const std::string& item) {
+  if (H5Pget_layout(creation) != H5D_CHUNKED) {
+    throw SystemError(fmt::format("{}: not stored in chunks, as a part's datasets are", item));
+  }
+  std::vector<hsize_t> chunk(rank);
+  check(H5Pget_chunk(creation, static_cast<int>(rank), chunk.data()), item,
+        "cannot read its chunks");
+  if (!std::equal(row_shape.begin(), row_shape.end(), chunk.begin() + 1)) {
+    throw SystemError(fmt::format("{}: a chunk does not hold whole rows", item));
+  }
+  if (chunk[0] > std::numeric_limits<std::uint32_t>::max()) {
+    throw SystemError(fmt::format("{}: a chunk of {} rows", item, chunk[0]));
+  }
+  return chunk[0] * row_bytes;
+}
+
+}  // namespace
+
+void Budget::take(std::uint64_t bytes, std::string_view item) {
+  if (bytes > left_bytes_) {
+    throw SystemError(fmt::format("{}: asks for {} bytes more, {} are left of what a part may need",
+                                  item, bytes, left_bytes_));
+  }
+  left_bytes_ -= bytes;
+}
+
+ColumnReader::ColumnReader(const std::string& file, hid_t parent, const std::string& name,
+                           std::size_t rank, Budget& budget)
+    : item_(fmt::format("{}: {}", file, name)) {
+  if (!contains(parent, name, item_)) throw SystemError(item_ + ": there is no such dataset");
+  constexpr const char* kWhat = "cannot open the dataset";
+  Dataset probe(check(H5Dopen2(parent, name.c_str(), H5P_DEFAULT), item_, kWhat));
+  const Space space(check(H5Dget_space(probe.get()), item_, kWhat));
+  const int axes = check(H5Sget_simple_extent_ndims(space.get()), item_, kWhat);
+  if (static_cast<std::size_t>(axes) != rank + 1) {
+    throw SystemError(fmt::format("{}: has {} axes, not {}", item_, axes, rank + 1));
+  }
+  std::vector<hsize_t> shape(rank + 1);
+  check(H5Sget_simple_extent_dims(space.get(), shape.data(), nullptr), item_, kWhat);
+  rows_ = shape[0];
+  row_shape_.assign(shape.begin() + 1, shape.end());
+
+  const Type type(check(H5Dget_type(probe.get()), item_, kWhat));
+  class_ = H5Tget_class(type.get());
+  const std::size_t element_bytes = H5Tget_size(type.get());
+  if ((class_ == H5T_STRING && check(H5Tis_variable_str(type.get()), item_, kWhat) == 0) ||
+      (class_ != H5T_STRING && class_ != H5T_INTEGER && class_ != H5T_FLOAT) ||
+      element_bytes > 16) {
+    throw SystemError(item_ + ": neither numbers nor texts of variable length");
+  }
+  std::uint64_t bytes = std::max<std::uint64_t>(element_bytes, 8);
+  for (const hsize_t size : row_shape_) {
+    if (size > (std::uint64_t{1} << 40) / bytes) {
+      throw SystemError(fmt::format("{}: rows of {} elements along an axis", item_, size));
+    }
+    bytes *= std::max<hsize_t>(size, 1);
+    row_elements_ *= size;
+  }
+  const PropertyList creation(check(H5Dget_create_plist(probe.get()), item_, kWhat));
+  check_filters(creation.get(), item_);
+  const std::uint64_t chunk_bytes =
+      checked_chunk_bytes(creation.get(), rank + 1, bytes, row_shape_, item_);
+  budget.take(chunk_bytes, item_);
+
+  // One chunk stays in memory, so that rows read in order unpack each chunk once.
+  probe.reset();
+  const PropertyList access(check(H5Pcreate(H5P_DATASET_ACCESS), item_, kWhat));
+  check(H5Pset_chunk_cache(access.get(), 1, chunk_bytes, 0), item_, kWhat);
+  dataset_ = Dataset(check(H5Dopen2(parent, name.c_str(), access.get()), item_, kWhat));
+}
+
+void ColumnReader::check_rows(std::uint64_t begin, std::uint64_t count) const {
+  if (begin > rows_ || count > rows_ - begin) {
+    throw SystemError(fmt::format("{}: {} rows from row {} wanted, it has {}", item_, count, begin,
+                                  rows_));
+  }
+}
+
+void ColumnReader::read_into(void* out, hid_t memory_type, std::uint64_t begin,
+                             std::uint64_t count) const {
+  std::vector<hsize_t> start(row_shape_.size() + 1, 0), block{count};
+  start[0] = begin;
+  block.insert(block.end(), row_shape_.begin(), row_shape_.end());
+  constexpr const char* kWhat = "cannot read";
+  const Space file_space(check(H5Dget_space(dataset_.get()), item_, kWhat));
+  check(H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, start.data(), nullptr, block.data(),
+                            nullptr),
+        item_, kWhat);
+  const Space memory_space(check(
+      H5Screate_simple(static_cast<int>(block.size()), block.data(), nullptr), item_, kWhat));
+  check(H5Dread(dataset_.get(), memory_type, memory_space.get(), file_space.get(), H5P_DEFAULT,
+                out),
+        item_, kWhat);
+}
+
+template <class T>
+std::vector<T> ColumnReader::read(std::uint64_t begin, std::uint64_t count) const {
+  if (class_ != H5T_INTEGER && class_ != H5T_FLOAT) {
+    throw SystemError(item_ + ": does not hold numbers");
+  }
+  check_rows(begin, count);
+  hid_t type = H5T_NATIVE_DOUBLE;
+  if constexpr (std::is_same_v<T, float>) type = H5T_NATIVE_FLOAT;
+  if constexpr (std::is_same_v<T, std::uint8_t>) type = H5T_NATIVE_UINT8;
+  if constexpr (std::is_same_v<T, std::uint32_t>) type = H5T_NATIVE_UINT32;
+  if constexpr (std::is_same_v<T, std::uint64_t>) type = H5T_NATIVE_UINT64;
+  if constexpr (std::is_same_v<T, std::int32_t>) type = H5T_NATIVE_INT32;
+  if constexpr (std::is_same_v<T, std::int64_t>) type = H5T_NATIVE_INT64;
+  std::vector<T> values(count * row_elements_);
+  if (!values.empty()) read_into(values.data(), type, begin, count);
+  return values;
+}
+
+template std::vector<float> ColumnReader::read(std::uint64_t, std::uint64_t) const;
+template std::vector<double> ColumnReader::read(std::uint64_t, std::uint64_t) const;
+template std::vector<std::uint8_t> ColumnReader::read(std::uint64_t, std::uint64_t) const;
+template std::vector<std::uint32_t> ColumnReader::read(std::uint64_t, std::uint64_t) const;
+template std::vector<std::uint64_t> ColumnReader::read(std::uint64_t, std::uint64_t) const;
+template std::vector<std::int32_t> ColumnReader::read(std::uint64_t, std::uint64_t) const;
+template std::vector<std::int64_t> ColumnReader::read(std::uint64_t, std::uint64_t) const;
+
+std::vector<std::string> ColumnReader::read_texts(std::uint64_t index) const {
+  if (class_ != H5T_STRING) throw SystemError(item_ + ": does not hold texts");
+  check_rows(index, 1);
+  const Type type = string_type();
+  std::vector<char*> pointers(row_elements_, nullptr);
+  std::vector<std::string> texts;
+  texts.reserve(row_elements_);
+  if (row_elements_ > 0) read_into(pointers.data(), type.get(), index, 1);
+  for (char* text : pointers) {
+    texts.emplace_back(text == nullptr ? "" : text);
+    H5free_memory(text);
+  }
+  return texts;
+}
+
+}  // namespace cfp::hdf5

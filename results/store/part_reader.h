@@ -1,0 +1,48 @@
+// A part back into memory, clip by clip.
+//
+//   PartReader part(folder / "part-00000.h5");
+//   for (std::int64_t i = 0; i < part.clips(); ++i) statistics.add(part.read(i));
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+
+#include "results/store/part_header.h"
+#include "stages/core/clip.h"
+#include "stages/core/pyramid.h"
+
+namespace cfp {
+
+/// Reads one part. A file that is damaged, made by something else or made to do harm is refused
+/// with a SystemError; memory is bounded before anything is read.
+///
+/// Not for two threads at once, nor beside a writer or another reader in another thread.
+class PartReader {
+ public:
+  /// @throws SystemError no such file, not a part, another schema version, shapes that disagree
+  explicit PartReader(std::filesystem::path path);
+  ~PartReader();
+  PartReader(PartReader&&) noexcept;
+  PartReader& operator=(PartReader&&) noexcept;
+
+  const PartHeader& header() const;
+  std::int64_t clips() const;
+  std::int64_t failures() const;
+  bool has_edges() const;
+  bool has_tubes() const;
+
+  /// @param index  0..clips()-1, the position in the part (not the manifest's row)
+  /// @throws SystemError the file is damaged there
+  ClipResult read(std::int64_t index) const;
+
+  /// @param index  0..failures()-1
+  /// @throws SystemError the file is damaged there
+  Failure read_failure(std::int64_t index) const;
+
+ private:
+  struct Parts;
+  std::unique_ptr<Parts> parts_;
+};
+
+}  // namespace cfp
