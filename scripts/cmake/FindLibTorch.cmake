@@ -49,6 +49,10 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
     list(APPEND _libraries "-Wl,--no-as-needed" ${LibTorch_torch_cuda_LIBRARY}
          ${LibTorch_c10_cuda_LIBRARY} "-Wl,--as-needed")
   endif()
+  # LibTorch's own OpenMP runtime, where it brings one: a second one beside it would start a second
+  # pool of threads.
+  file(GLOB _openmp_runtime ${_torch_home}/lib/libgomp*.so* ${_torch_home}/lib/libiomp5.so)
+  list(APPEND _libraries ${_openmp_runtime})
   target_link_libraries(LibTorch::LibTorch INTERFACE ${_libraries})
   set(LibTorch_LIBRARY_DIR ${_torch_home}/lib)
 endif()

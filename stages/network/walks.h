@@ -1,0 +1,54 @@
+// Backward walks through a trace: the gradient of a target, and its positive relevance.
+//
+// Both visit the nodes from the class towards the input, each once, when all its readers have been
+// visited, and go no further than the values asked for.
+#pragma once
+
+#include <functional>
+#include <span>
+#include <vector>
+
+#include "stages/network/executor.h"
+#include "stages/network/tensor_kernels.h"
+
+namespace cfp {
+
+/// What a walk visits and what the forward pass must keep for it; all by node.
+struct WalkPlan {
+  std::vector<bool> on_path;  ///< the gradient at this node's value is computed
+  std::vector<bool> keep;     ///< the forward pass keeps this value
+};
+
+/// @param wanted by node: the values whose gradient is wanted
+WalkPlan plan_walk(const NetworkGraph& graph, const std::vector<bool>& wanted);
+
+/// Called with what relu_gradient() found at a node. In an Add node `kernels` is the first addend and
+/// `addend` the second. The gradient lives until the call returns.
+using GradientVisitor = std::function<void(NodeId, const OutputGradient&)>;
+
+/// Walks the gradient of sum over k of weights[b, k] * logits[b, k], clip by clip.
+///
+/// @param weights [B, classes] a one-hot row explains a logit
+void walk_gradient(const Executor& executor, const Trace& trace, const at::Tensor& weights,
+                   const WalkPlan& plan, const GradientVisitor& visit);
+
+/// Called with the positive relevance R of a node's value [B, C, T, H, W].
+using RelevanceVisitor = std::function<void(NodeId, const at::Tensor&)>;
+
+/// Lowest and highest value that each channel of the input can have, for the rule at the first layer.
+struct InputBounds {
+  std::vector<double> low, high;  ///< [C], in the units of the network's input
+};
+
+/// Walks positive relevance from one class a clip; relevance sums to 1 where it enters the classifier.
+///
+/// Convolutions share by positive weights and inputs (z+), pools by value, additions by positive
+/// parts; the first layer, whose input is signed, by the z^B rule. docs/method.md, "excitation".
+///
+/// @param classes one class index a clip
+/// @throws SystemError a node that relevance cannot be led through; names it and its operation
+void walk_excitation(const Executor& executor, const Trace& trace, std::span<const int> classes,
+                     const InputBounds& bounds, const WalkPlan& plan,
+                     const RelevanceVisitor& visit);
+
+}  // namespace cfp
