@@ -41,4 +41,14 @@ std::string failure_text(int status) {
 
 std::string file_url(const std::filesystem::path& path) { return "file:" + path.string(); }
 
+AvFramePtr rgb_frame(const std::uint8_t* rgb, int width, int height) {
+  AvFramePtr frame = checked_allocation(AvFramePtr(av_frame_alloc()));
+  frame->format = AV_PIX_FMT_RGB24;
+  frame->width = width;
+  frame->height = height;
+  if (av_frame_get_buffer(frame.get(), 0) < 0) throw std::bad_alloc();
+  av_image_copy_plane(frame->data[0], frame->linesize[0], rgb, 3 * width, 3 * width, height);
+  return frame;
+}
+
 }  // namespace cfp

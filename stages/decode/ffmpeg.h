@@ -15,7 +15,9 @@ extern "C" {
 #include <libswscale/swscale.h>
 }
 
+#include <cstdint>
 #include <filesystem>
+#include <new>
 #include <string>
 
 #include "stages/core/c_handle.h"
@@ -45,6 +47,11 @@ std::string last_complaint();
 
 /// @return `path` as a URL that FFmpeg cannot take for a protocol: `file:…`
 std::string file_url(const std::filesystem::path& path);
+
+/// @return an RGB24 frame holding a copy of `rgb`; its rows are padded, because swscale's vector
+///         code reads and writes beyond the end of a row
+/// @param rgb [height, width, 3]
+AvFramePtr rgb_frame(const std::uint8_t* rgb, int width, int height);
 
 /// @throws std::bad_alloc the C library could not allocate
 template <class Ptr>

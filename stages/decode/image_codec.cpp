@@ -53,8 +53,7 @@ AvFramePtr converted(const std::uint8_t* rgb, const AVCodecContext& encoder) {
   frame->pts = 0;
   frame->quality = encoder.global_quality;  // mjpeg reads the quality of the frame
   require(av_frame_get_buffer(frame.get(), 0), "cannot allocate a frame");
-  const std::uint8_t* planes[] = {rgb};
-  const int strides[] = {3 * encoder.width};
+  const AvFramePtr source = rgb_frame(rgb, encoder.width, encoder.height);
   const SwsContextPtr converter(sws_getContext(
       encoder.width, encoder.height, AV_PIX_FMT_RGB24, encoder.width, encoder.height,
       encoder.pix_fmt, SWS_BILINEAR | SWS_ACCURATE_RND, nullptr, nullptr, nullptr));
@@ -62,8 +61,8 @@ AvFramePtr converted(const std::uint8_t* rgb, const AVCodecContext& encoder) {
   const int* bt601 = sws_getCoefficients(SWS_CS_ITU601);  // what the JPEG standard asks for
   // RGB output cannot take colour details; then there is no matrix to set, and -1 comes back.
   sws_setColorspaceDetails(converter.get(), bt601, 1, bt601, 1, 0, 1 << 16, 1 << 16);
-  require(sws_scale(converter.get(), planes, strides, 0, encoder.height, frame->data,
-                    frame->linesize),
+  require(sws_scale(converter.get(), source->data, source->linesize, 0, encoder.height,
+                    frame->data, frame->linesize),
           "cannot convert the picture");
   return frame;
 }

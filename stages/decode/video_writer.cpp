@@ -222,10 +222,9 @@ void VideoWriter::write(const std::uint8_t* rgb) {
   State& state = *state_;
   AVFrame* frame = state.frame.get();
   state.require(av_frame_make_writable(frame), "cannot allocate a frame");
-  const std::uint8_t* planes[] = {rgb};
-  const int strides[] = {3 * frame->width};
-  state.require(sws_scale(state.converter.get(), planes, strides, 0, frame->height, frame->data,
-                          frame->linesize),
+  const AvFramePtr source = rgb_frame(rgb, frame->width, frame->height);
+  state.require(sws_scale(state.converter.get(), source->data, source->linesize, 0, frame->height,
+                          frame->data, frame->linesize),
                 "cannot convert a frame");
   frame->pts = state.next_pts++;
   state.encode(frame);

@@ -1,0 +1,140 @@
+#include "stages/decode/clip_decoder.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <utility>
+
+#include "stages/core/errors.h"
+#include "stages/decode/resize.h"
+
+namespace cfp {
+namespace {
+
+/// The frames that a clip takes, as indices into the segment's frames.
+std::vector<std::vector<std::int64_t>> wanted_views(const VideoDecoder& video,
+                                                    const SamplingOptions& sampling) {
+  const std::vector<double>& times_s = video.frame_times_s();
+  if (!sampling.target_fps) {
+    return sample_frames(static_cast<std::int64_t>(times_s.size()), sampling);
+  }
+  const std::vector<std::int64_t> source_of =
+      resample(times_s, video.end_time_s(), video.tick_s(), *sampling.target_fps);
+  auto views = sample_frames(static_cast<std::int64_t>(source_of.size()), sampling);
+  for (auto& view : views) {
+    for (std::int64_t& index : view) index = source_of[static_cast<std::size_t>(index)];
+  }
+  return views;
+}
+
+/// Copies preprocessed frames to every place in every view that shows them.
+class ClipAssembler {
+ public:
+  ClipAssembler(std::vector<std::vector<std::int64_t>> views, std::string path,
+                std::int64_t max_bytes)
+      : views_(std::move(views)), path_(std::move(path)), max_bytes_(max_bytes) {
+    for (const auto& view : views_) unique_.insert(unique_.end(), view.begin(), view.end());
+    std::ranges::sort(unique_);
+    unique_.erase(std::unique(unique_.begin(), unique_.end()), unique_.end());
+    clips_.resize(views_.size());
+  }
+
+  const std::vector<std::int64_t>& unique() const { return unique_; }
+
+  void place(std::int64_t index, const Frames& frame) {
+    if (clips_[0].length == 0) allocate(frame);
+    if (frame.height != clips_[0].height || frame.width != clips_[0].width) {
+      throw DataError(FailureReason::kDecodeError,
+                      fmt::format("{}: frames change from {} x {} to {} x {} pixels", path_,
+                                  clips_[0].width, clips_[0].height, frame.width, frame.height));
+    }
+    for (std::size_t v = 0; v < views_.size(); ++v) {
+      for (std::size_t t = 0; t < views_[v].size(); ++t) {
+        if (views_[v][t] != index) continue;
+        std::memcpy(clips_[v].frame(static_cast<std::int64_t>(t)), frame.rgb_thwc.data(),
+                    frame.rgb_thwc.size());
+      }
+    }
+  }
+
+  std::vector<Clip> clips(const ClipRequest& request, const std::vector<double>& times_s) && {
+    std::vector<Clip> result;
+    for (std::size_t v = 0; v < views_.size(); ++v) {
+      Clip clip{.request = request, .view = static_cast<int>(v), .frames = std::move(clips_[v])};
+      for (const std::int64_t index : views_[v]) {
+        clip.frame_times_s.push_back(times_s[static_cast<std::size_t>(index)]);
+      }
+      result.push_back(std::move(clip));
+    }
+    return result;
+  }
+
+ private:
+  void allocate(const Frames& frame) {
+    const auto length = static_cast<std::int64_t>(views_[0].size());
+    const std::int64_t bytes_per_view = length * frame.bytes_per_frame();
+    if (bytes_per_view > max_bytes_ / static_cast<std::int64_t>(views_.size())) {
+      throw DataError(FailureReason::kDecodeError,
+                      fmt::format("{}: {} views of {} frames of {} x {} pixels take more than the "
+                                  "limit of {} bytes",
+                                  path_, views_.size(), length, frame.width, frame.height,
+                                  max_bytes_));
+    }
+    for (Frames& clip : clips_) {
+      clip = {.length = length, .height = frame.height, .width = frame.width, .rgb_thwc = {}};
+      clip.rgb_thwc.resize(static_cast<std::size_t>(bytes_per_view));
+    }
+  }
+
+  std::vector<std::vector<std::int64_t>> views_;
+  std::string path_;
+  std::int64_t max_bytes_;
+  std::vector<std::int64_t> unique_;
+  std::vector<Frames> clips_;
+};
+
+std::vector<Clip> decode_clips(const ClipRequest& request, const SamplingOptions& sampling,
+                               const PreprocessOptions& preprocess, const DecodeLimits& limits,
+                               FrameList list) {
+  VideoDecoder video(request.media, limits, list);
+  ClipAssembler assembler(wanted_views(video, sampling), request.media.path,
+                          limits.max_clip_bytes);
+  video.decode(assembler.unique(), [&](std::int64_t index, const Frames& frame) {
+    assembler.place(index, preprocess_frames(frame, preprocess));
+  });
+  return std::move(assembler).clips(request, video.frame_times_s());
+}
+
+}  // namespace
+
+ClipDecoder::ClipDecoder(SamplingOptions sampling, PreprocessOptions preprocess,
+                         DecodeLimits limits)
+    : sampling_(std::move(sampling)), preprocess_(std::move(preprocess)), limits_(limits) {
+  check(sampling_);
+  check(preprocess_);
+  check(limits_);
+}
+
+ClipDecoder::Output ClipDecoder::operator()(const Input& request) const {
+  const auto start = std::chrono::steady_clock::now();
+  Output clips;
+  try {
+    try {
+      clips = decode_clips(request, sampling_, preprocess_, limits_, FrameList::kFromPackets);
+    } catch (const FrameListError&) {
+      clips = decode_clips(request, sampling_, preprocess_, limits_, FrameList::kFromDecoding);
+    }
+  } catch (const DataError& error) {
+    // Sampling and resizing know nothing of files.
+    const std::string message = error.what();
+    if (message.starts_with(request.media.path)) throw;
+    throw DataError(error.reason(), request.media.path + ": " + message);
+  }
+  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
+  for (Clip& clip : clips) clip.decode_s = spent.count();
+  return clips;
+}
+
+}  // namespace cfp

@@ -1,0 +1,21 @@
+// Where decoding may begin; for the sources of this folder alone.
+#pragma once
+
+#include "stages/decode/ffmpeg.h"
+
+namespace cfp {
+
+/// Says whether a key packet resets the decoder completely, judged by its own bytes: an IDR picture
+/// of H.264 or HEVC, a key frame of VP8 or VP9, any frame of a codec without prediction, ….
+/// @param packet  marked as key by the container
+/// @return        false where it is not certain
+bool starts_independent_group(const AVCodecParameters& codec, const AVPacket& packet);
+
+/// @return whether a packet is a frame that is only referred to and never shown (VP8's "altref")
+bool is_hidden_frame(const AVCodecParameters& codec, const AVPacket& packet);
+
+/// @return whether the decoder leaves out frames that nothing refers to, when told to, without any
+///         effect on the others
+bool can_skip_unreferenced(AVCodecID codec);
+
+}  // namespace cfp
