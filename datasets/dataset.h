@@ -1,0 +1,47 @@
+// From what a config says of a data set to its rows: the entrance to this folder.
+//
+//   const Manifest manifest = load_dataset({.type = "folder", .data_root = "/data/clips"});
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "datasets/manifest.h"
+#include "datasets/moving_shapes.h"
+
+namespace cfp {
+
+/// Which rows of a data set are kept.
+struct DatasetSelect {
+  std::vector<std::string> classes;  ///< by name, or by number where there are no names; empty: all
+  int max_per_class = 0;  ///< the first so many rows of each class; 0: all. Rows without a
+                          ///< label count as one more class
+};
+
+/// The config's `dataset:` section. Each type reads the members that its adapter's header names.
+struct DatasetOptions {
+  std::string type;         ///< one of dataset_types()
+  std::string data_root;    ///< folder of the media
+  std::string file;         ///< `list`: the list
+  std::string class_names;  ///< `folder`, `list`: file of class names, one a line; may be empty
+  int label_base = 0;       ///< `list`: number of the first class, 0 or 1
+  MovingShapesOptions moving_shapes;  ///< `moving_shapes`
+  DatasetSelect select;
+};
+
+/// @return the names that `type` may have, sorted
+std::vector<std::string> dataset_types();
+
+/// Finds the rows of a data set; makes the clips of `moving_shapes` where they are missing.
+///
+/// Media files are not opened: a row whose file is missing or broken fails when it is decoded.
+/// @return a manifest of at least one row that satisfies check_manifest()
+/// @throws ConfigError what the user must edit, as `file:line: why` where a file is wrong
+/// @throws SystemError the clips of `moving_shapes` cannot be written
+Manifest load_dataset(const DatasetOptions& options);
+
+/// Keeps the rows that `select` asks for and numbers them anew; labels and class names stay.
+/// @throws ConfigError no such class, a negative number, or nothing left
+Manifest select_rows(Manifest manifest, const DatasetSelect& select);
+
+}  // namespace cfp

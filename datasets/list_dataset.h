@@ -1,0 +1,39 @@
+// Data sets of type `list`: a text file that names clips and labels, in the forms that are around.
+//
+//   class/clip 1.mp4 0            lines: path, blank, label (MMAction2, SlowFast, pytorchvideo)
+//   class/clip 2.mp4<TAB>abseiling
+//   0 5 class/clip.mp4            lines: id, label, path (MFNet), split by blanks or tabs
+//
+//   path,label,start,end          CSV with a header
+//   "a, b.mp4",abseiling,12.5,22.5
+#pragma once
+
+#include "datasets/dataset.h"
+
+namespace cfp {
+
+/// Reads the list `file`; uses `data_root`, `class_names` and `label_base`.
+///
+/// The form is found from the first line that is not empty: CSV when it is a record with a column
+/// `path`; id, label, path when it is two integers and a media file's name; else path and label.
+/// Empty lines are skipped.
+///
+/// *Path and label*: split at the last tab; without a tab, after the last word that ends in a
+/// media file's extension; without such a word, at the last blank. Paths may hold blanks.
+/// *CSV*: columns `path`, `label` (or `class_name`), `start` or `start_s`, `end` or `end_s`
+/// (seconds), `clip_id`; only `path` must be there. Other columns are passed over and named in the
+/// provenance.
+///
+/// A label is a number from `label_base` on or a class name, in one list all of one kind. A label
+/// that is missing or -1 makes an unlabelled row. Names are found in `class_names` by normalised
+/// name; without that file the classes are the names met, sorted by bytes. Numbers without that
+/// file leave the manifest without class names.
+///
+/// Relative paths are relative to data_root, or to the list's folder where data_root is empty.
+/// Clip ids are the list's `clip_id`, else path and times; repeated rows get ` #2`, ` #3` and so
+/// on.
+///
+/// @throws ConfigError `file:line: why`
+Manifest load_list_dataset(const DatasetOptions& options);
+
+}  // namespace cfp

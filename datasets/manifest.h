@@ -1,0 +1,46 @@
+// What a data set comes down to: one row a clip, and the names of the classes.
+//
+// Made by load_dataset() (dataset.h), written beside the results of a run, and read again by
+// resumed runs and by the shards of a cluster, which thereby agree on what row 17 is.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "stages/core/clip.h"
+
+namespace cfp {
+
+struct Manifest {
+  std::vector<ClipRequest> rows;         ///< `row` counts from 0 without gaps; `clip_id` is unique
+  std::vector<std::string> class_names;  ///< by label; empty where the data set gives numbers alone
+  std::string provenance;  ///< where the rows come from and what was passed over, in words
+
+  /// The name of a row's class; empty for unlabelled rows and where names are not known.
+  const std::string& class_name(const ClipRequest& row) const;
+
+  /// FNV-1a of all rows with their class names: equal hashes mean equal work. Does not depend on
+  /// the provenance, nor on classes without clips.
+  std::uint64_t hash() const;
+};
+
+/// Checks that rows count from 0, that clip ids are unique and not empty, and that labels have a
+/// name where there are names.
+/// @throws ConfigError naming the row
+void check_manifest(const Manifest& manifest);
+
+/// Writes `row,clip_id,path,start_s,end_s,label,class_name` as CSV; absent values are empty fields.
+/// The file is whole or not there.
+/// @throws SystemError it cannot be written
+void write_manifest(const std::filesystem::path& path, const Manifest& manifest);
+
+/// Reads what write_manifest() wrote; the hash is that of the manifest written.
+///
+/// Names of classes that no row has are not in the file: they come back empty, and none beyond the
+/// highest label.
+/// @throws ConfigError `file:line: why`
+Manifest read_manifest(const std::filesystem::path& path);
+
+}  // namespace cfp

@@ -1,0 +1,56 @@
+// Makes the clips of the moving_shapes data set and a manifest of them; for scripts/train_demo.py.
+//
+//   moving_shapes --out clips --split train --count 3000 --seed 1 --manifest train.csv
+
+#include <cstdio>
+#include <exception>
+#include <numeric>
+
+#include <CLI/CLI.hpp>
+
+#include "datasets/manifest.h"
+#include "datasets/moving_shapes_files.h"
+#include "stages/core/errors.h"
+
+namespace {
+
+int exit_status(cfp::ExitCode code, const std::exception& error) {
+  std::fprintf(stderr, "moving_shapes: %s\n", error.what());
+  return static_cast<int>(code);
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  cfp::MovingShapesOptions options;
+  std::string out, manifest_path;
+  CLI::App app("Makes the clips of the moving_shapes data set.");
+  app.add_option("--out", out, "folder for the clips")->required();
+  app.add_option("--split", options.split, "train, val or test")->capture_default_str();
+  app.add_option("--count", options.count, "number of clips")->capture_default_str();
+  app.add_option("--clip_len", options.clip_len, "frames a clip")->capture_default_str();
+  app.add_option("--size", options.size, "width and height in pixels")->capture_default_str();
+  app.add_option("--seed", options.seed, "other seeds give other clips")->capture_default_str();
+  app.add_option("--manifest", manifest_path, "CSV file to write: a row a clip");
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : static_cast<int>(cfp::ExitCode::kConfig);
+  }
+  try {
+    const cfp::Manifest manifest = cfp::moving_shapes_manifest(options, out);
+    std::vector<std::int64_t> indices(manifest.rows.size());
+    std::iota(indices.begin(), indices.end(), 0);
+    const std::int64_t made = cfp::make_moving_shapes_files(options, out, indices);
+    std::printf("%zu clips in %s, %lld of them made now\n", manifest.rows.size(),
+                cfp::moving_shapes_folder(options, out).c_str(), static_cast<long long>(made));
+    if (!manifest_path.empty()) cfp::write_manifest(manifest_path, manifest);
+    return static_cast<int>(cfp::ExitCode::kDone);
+  } catch (const cfp::ConfigError& error) {
+    return exit_status(cfp::ExitCode::kConfig, error);
+  } catch (const cfp::SystemError& error) {
+    return exit_status(cfp::ExitCode::kSystem, error);
+  } catch (const std::exception& error) {
+    return exit_status(cfp::ExitCode::kBug, error);
+  }
+}

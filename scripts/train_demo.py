@@ -1,0 +1,295 @@
+#!/usr/bin/env python3
+"""Trains the demo network on moving_shapes and writes configs/demo/resnet3d_moving_shapes.safetensors.
+
+    scripts/train_demo.py                          # clips, training, evaluation, checkpoint
+    scripts/train_demo.py --evaluate CHECKPOINT    # held-out accuracy of a checkpoint
+    scripts/train_demo.py --evaluate CHECKPOINT --predictions predictions.csv
+
+The clips are made by the program `moving_shapes` of the build and decoded from their files, so the
+network learns what the explaining program will show it. The network's tensors have the names that the
+resnet3d builder of stages/network gives them.
+"""
+
+import argparse
+import csv
+import json
+import struct
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import av
+import numpy as np
+import torch
+from torch import nn
+
+ROOT = Path(__file__).resolve().parent.parent
+CHECKPOINT = ROOT / "configs" / "demo" / "resnet3d_moving_shapes.safetensors"
+
+CLASS_NAMES = ["translate left", "translate right", "translate up", "translate down", "rotate",
+               "grow", "shrink", "blink", "still cross", "still ring"]
+# Label of a clip after it was mirrored or played backwards; rotation has no direction in its label.
+FLIPPED_LEFT_RIGHT = torch.tensor([1, 0, 2, 3, 4, 5, 6, 7, 8, 9])
+FLIPPED_UP_DOWN = torch.tensor([0, 1, 3, 2, 4, 5, 6, 7, 8, 9])
+PLAYED_BACKWARDS = torch.tensor([1, 0, 3, 2, 4, 6, 5, 7, 8, 9])
+
+# As stages/network/builders.h takes them. Without the pool after the stem, the last layers still see
+# 2x8x8 positions, so that what they look at can be seen.
+ARCHITECTURE = "resnet50_3d"
+OVERRIDES = {"blocks": [1, 2, 2, 1], "base_width": 8, "expansion": 4, "stem_channels": 16,
+             "stem_kernel": [3, 5, 5], "stem_stride": [2, 2, 2], "stem_pool": False,
+             "num_classes": len(CLASS_NAMES)}
+
+
+class Bottleneck(nn.Module):
+    """1x1x1, 3x3x3 with the stride, 1x1x1; shortcut of convolution and BatchNorm where shapes change."""
+
+    def __init__(self, in_channels, width, expansion, stride):
+        super().__init__()
+        out_channels = width * expansion
+        self.conv1 = nn.Conv3d(in_channels, width, 1, bias=False)
+        self.bn1 = nn.BatchNorm3d(width)
+        self.conv2 = nn.Conv3d(width, width, 3, stride=stride, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm3d(width)
+        self.conv3 = nn.Conv3d(width, out_channels, 1, bias=False)
+        self.bn3 = nn.BatchNorm3d(out_channels)
+        self.downsample = None
+        if stride != 1 or in_channels != out_channels:
+            self.downsample = nn.Sequential(
+                nn.Conv3d(in_channels, out_channels, 1, stride=stride, bias=False),
+                nn.BatchNorm3d(out_channels))
+
+    def forward(self, x):
+        y = torch.relu(self.bn1(self.conv1(x)))
+        y = torch.relu(self.bn2(self.conv2(y)))
+        y = self.bn3(self.conv3(y))
+        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+
+
+class ResNet3d(nn.Module):
+    """[B, 3, T, H, W] -> [B, num_classes]; a narrow version of the 3D ResNets of Hara et al."""
+
+    def __init__(self, blocks, base_width, expansion, stem_channels, stem_kernel, stem_stride,
+                 stem_pool, num_classes):
+        super().__init__()
+        self.conv1 = nn.Conv3d(3, stem_channels, stem_kernel, stride=stem_stride,
+                               padding=[k // 2 for k in stem_kernel], bias=False)
+        self.bn1 = nn.BatchNorm3d(stem_channels)
+        self.maxpool = nn.MaxPool3d(3, stride=2, padding=1) if stem_pool else nn.Identity()
+        channels = stem_channels
+        for stage, count in enumerate(blocks):
+            width = base_width * 2**stage
+            layers = []
+            for block in range(count):
+                stride = 2 if stage > 0 and block == 0 else 1
+                layers.append(Bottleneck(channels, width, expansion, stride))
+                channels = width * expansion
+            setattr(self, f"layer{stage + 1}", nn.Sequential(*layers))
+        self.fc = nn.Linear(channels, num_classes)
+        for module in self.modules():
+            if isinstance(module, nn.Conv3d):
+                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
+
+    def forward(self, x):
+        x = self.maxpool(torch.relu(self.bn1(self.conv1(x))))
+        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
+        return self.fc(x.mean(dim=(2, 3, 4)))
+
+
+def make_clips(tool, folder, split, count, seed):
+    """Makes clips with the program `moving_shapes`; returns the rows of its manifest."""
+    folder.mkdir(parents=True, exist_ok=True)
+    manifest = folder / f"{split}_{count}_seed{seed}.csv"
+    subprocess.run([str(tool), "--out", str(folder), "--split", split, "--count", str(count),
+                    "--seed", str(seed), "--manifest", str(manifest)], check=True)
+    with open(manifest, newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def decode(path):
+    """All frames of a file: [T, H, W, 3] uint8."""
+    with av.open(str(path)) as container:
+        return np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
+
+
+def load(rows):
+    """Clips [N, T, H, W, 3] uint8 and labels [N] of a manifest's rows."""
+    first = decode(rows[0]["path"])
+    clips = np.empty((len(rows), *first.shape), np.uint8)
+    for i, row in enumerate(rows):
+        clips[i] = decode(row["path"])
+    return torch.from_numpy(clips), torch.tensor([int(row["label"]) for row in rows])
+
+
+def normalise(clips):
+    """[B, T, H, W, 3] uint8 -> [B, 3, T, H, W] float32 in -1..1, as the preset `demo` says."""
+    return (clips.permute(0, 4, 1, 2, 3).float() / 127.5 - 1).contiguous(
+        memory_format=torch.channels_last_3d)
+
+
+def augment(clips, labels, generator):
+    """Mirrors, reverses and recolours clips [B, T, H, W, 3], each on its own; labels follow."""
+    clips, labels = clips.clone(), labels.clone()
+    for i in range(len(clips)):
+        left_right, up_down, backwards, negative = torch.rand(4, generator=generator) < 0.5
+        clip = clips[i]
+        if left_right:
+            clip, labels[i] = clip.flip(2), FLIPPED_LEFT_RIGHT[labels[i]]
+        if up_down:
+            clip, labels[i] = clip.flip(1), FLIPPED_UP_DOWN[labels[i]]
+        if backwards:
+            clip, labels[i] = clip.flip(0), PLAYED_BACKWARDS[labels[i]]
+        if negative:
+            clip = 255 - clip
+        clips[i] = clip[..., torch.randperm(3, generator=generator)]
+    return clips, labels
+
+
+def train(network, clips, labels, options):
+    """AdamW, one cycle of the learning rate, cross entropy; prints a line an epoch."""
+    generator = torch.Generator().manual_seed(options.seed)
+    steps = len(clips) // options.batch
+    optimiser = torch.optim.AdamW(network.parameters(), lr=options.rate, weight_decay=0.01)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimiser, max_lr=options.rate, total_steps=options.epochs * steps, pct_start=0.2)
+    begin = time.monotonic()
+    for epoch in range(options.epochs):
+        network.train()
+        total_loss, correct = 0.0, 0
+        order = torch.randperm(len(clips), generator=generator)
+        for step in range(steps):
+            chosen = order[step * options.batch:(step + 1) * options.batch]
+            batch, target = augment(clips[chosen], labels[chosen], generator)
+            logits = network(normalise(batch))
+            loss = nn.functional.cross_entropy(logits, target)
+            optimiser.zero_grad()
+            loss.backward()
+            optimiser.step()
+            schedule.step()
+            total_loss += loss.item()
+            correct += int((logits.argmax(1) == target).sum())
+        print(f"epoch {epoch + 1}/{options.epochs}: loss {total_loss / steps:.4f}, "
+              f"top-1 {correct / (steps * options.batch):.4f}, {time.monotonic() - begin:.0f} s",
+              flush=True)
+
+
+@torch.no_grad()
+def predict(network, clips):
+    """Logits [N, classes] of clips [N, T, H, W, 3]."""
+    network.eval()
+    return torch.cat([network(normalise(batch)) for batch in clips.split(32)])
+
+
+def write_predictions(path, rows, logits):
+    """One line a clip, to compare with another program's predictions clip by clip."""
+    with open(path, "w", newline="", encoding="utf-8") as file:
+        writer = csv.writer(file)
+        writer.writerow(["clip_id", "label", "prediction"] + [f"logit_{c}" for c in CLASS_NAMES])
+        for row, values in zip(rows, logits):
+            writer.writerow([row["clip_id"], row["label"], int(values.argmax())] +
+                            [f"{v:.6f}" for v in values.tolist()])
+
+
+def save_safetensors(path, tensors, metadata):
+    """The format in full: u64 length of a JSON header, the header, the tensors' bytes in its order."""
+    header, offset = {"__metadata__": metadata}, 0
+    for name, tensor in tensors.items():
+        end = offset + tensor.numel() * 4
+        header[name] = {"dtype": "F32", "shape": list(tensor.shape), "data_offsets": [offset, end]}
+        offset = end
+    text = json.dumps(header).encode()
+    text += b" " * (-len(text) % 8)
+    with open(path, "wb") as file:
+        file.write(struct.pack("<Q", len(text)) + text)
+        for tensor in tensors.values():
+            file.write(tensor.contiguous().numpy().astype("<f4").tobytes())
+
+
+def load_safetensors(path):
+    """Tensors by name, and the metadata."""
+    data = Path(path).read_bytes()
+    length = struct.unpack("<Q", data[:8])[0]
+    header = json.loads(data[8:8 + length])
+    metadata = header.pop("__metadata__", {})
+    tensors = {}
+    for name, entry in header.items():
+        begin, end = entry["data_offsets"]
+        values = np.frombuffer(data[8 + length + begin:8 + length + end], "<f4")
+        tensors[name] = torch.from_numpy(values.reshape(entry["shape"]).copy())
+    return tensors, metadata
+
+
+def evaluate(network, options):
+    """Held-out accuracy, with a line a class; writes predictions where they are asked for."""
+    rows = make_clips(options.tool, options.clips, "test", options.test_count, options.seed)
+    clips, labels = load(rows)
+    logits = predict(network, clips)
+    hits = logits.argmax(1) == labels
+    for label, name in enumerate(CLASS_NAMES):
+        print(f"  {name:16s} {hits[labels == label].float().mean():.4f}")
+    accuracy = hits.float().mean().item()
+    print(f"held-out top-1: {int(hits.sum())} of {len(hits)} = {accuracy:.4f}")
+    if options.predictions:
+        write_predictions(options.predictions, rows, logits)
+    return accuracy
+
+
+def parse_options():
+    parser = argparse.ArgumentParser(description=__doc__,
+                                     formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tool", type=Path, default=ROOT / "build/release/bin/moving_shapes",
+                        help="the program that makes clips (default: %(default)s)")
+    parser.add_argument("--clips", type=Path, default=ROOT / ".cache/moving_shapes",
+                        help="folder for the clips (default: %(default)s)")
+    parser.add_argument("--out", type=Path, default=CHECKPOINT)
+    parser.add_argument("--evaluate", type=Path, metavar="CHECKPOINT",
+                        help="train nothing; print the accuracy of this checkpoint")
+    parser.add_argument("--predictions", type=Path, metavar="CSV",
+                        help="write label, prediction and logits of each held-out clip")
+    parser.add_argument("--train-count", type=int, default=3000)
+    parser.add_argument("--test-count", type=int, default=500)
+    parser.add_argument("--epochs", type=int, default=12)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=2e-3)
+    parser.add_argument("--seed", type=int, default=1, help="of the clips and of the training")
+    parser.add_argument("--threads", type=int, default=1,
+                        help="more than one costs more than it saves on a network this small")
+    return parser.parse_args()
+
+
+def main():
+    options = parse_options()
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    network = ResNet3d(**OVERRIDES).to(memory_format=torch.channels_last_3d)
+    if options.evaluate:
+        tensors, _ = load_safetensors(options.evaluate)
+        missing, unexpected = network.load_state_dict(tensors, strict=False)
+        wrong = [n for n in missing if not n.endswith("num_batches_tracked")] + unexpected
+        if wrong:
+            sys.exit(f"{options.evaluate}: not the demo network; missing or unexpected: {wrong}")
+        evaluate(network, options)
+        return
+    print(f"{sum(p.numel() for p in network.parameters())} parameters", flush=True)
+    clips, labels = load(
+        make_clips(options.tool, options.clips, "train", options.train_count, options.seed))
+    train(network, clips, labels, options)
+    accuracy = evaluate(network, options)
+    tensors = {name: tensor.detach().float() for name, tensor in network.state_dict().items()
+               if not name.endswith("num_batches_tracked")}
+    arguments = [f"--{key.replace('_', '-')} {getattr(options, key)}"
+                 for key in ("train_count", "test_count", "epochs", "batch", "rate", "seed", "threads")]
+    save_safetensors(options.out, tensors, {
+        "architecture": ARCHITECTURE,
+        "preset": "demo",
+        "class_names": json.dumps(CLASS_NAMES),
+        "overrides": json.dumps(OVERRIDES),
+        "command": "scripts/train_demo.py " + " ".join(arguments),
+        "seed": str(options.seed),
+        "accuracy": f"{accuracy:.4f} on {options.test_count} held-out clips"})
+    print(f"wrote {options.out}")
+
+
+if __name__ == "__main__":
+    main()
