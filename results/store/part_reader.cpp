@@ -96,13 +96,15 @@ class RelevanceReader {
   RelevanceReader(const std::string& file, hid_t parent, const std::string& name,
                   std::uint64_t clips, std::uint64_t targets, Budget& budget) {
     const Group group = open_group(parent, name, file);
+    std::optional<hsize_t> channels;
     for (const RelevanceField field : kRelevanceFields) {
       const std::string column(name_of(field));
       if (!contains(group.get(), column, file)) continue;
       ColumnReader& reader = columns_[static_cast<std::size_t>(field)].emplace(
           file, group.get(), column, 2, budget);
       with_rows(reader, clips);
-      require_shape(reader, {targets, reader.row_shape()[1]});
+      channels = channels.value_or(reader.row_shape()[1]);
+      require_shape(reader, {targets, *channels});
     }
   }
 

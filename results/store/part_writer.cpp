@@ -4,7 +4,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cmath>
 #include <optional>
 #include <stdexcept>
 #include <utility>
@@ -12,18 +11,12 @@
 #include "results/store/column.h"
 #include "results/store/pyramid_columns.h"
 #include "stages/core/output_file.h"
+#include "stages/core/softmax.h"
 
 namespace cfp {
 namespace {
 
 using namespace hdf5;
-
-/// Probability that softmax gives to one class.
-float softmax_probability(const std::vector<float>& logits, std::size_t index) {
-  double sum = 0;
-  for (const float logit : logits) sum += std::exp(double{logit} - double{logits[index]});
-  return static_cast<float>(1 / sum);
-}
 
 File create_file(const std::string& path) {
   initialise();
@@ -95,8 +88,8 @@ class ClipColumns {
   void append(const ClipResult& clip) {
     const std::int64_t row = clip.row;
     const std::int32_t view = clip.view, label = clip.label, prediction = clip.prediction;
-    const float score =
-        softmax_probability(clip.logits, static_cast<std::size_t>(clip.prediction));
+    const auto score = static_cast<float>(
+        softmax_probability(clip.logits, static_cast<std::size_t>(clip.prediction)));
     clip_id_.append(clip.clip_id);
     path_.append(clip.path);
     row_.append(&row);

@@ -52,6 +52,10 @@ class RelevanceColumns {
       const std::size_t channels = size_of_field(first, field);
       sizes_[static_cast<std::size_t>(field)] = channels;
       if (channels == 0) continue;
+      if (channels != first.channels()) {
+        throw std::logic_error(fmt::format("{}: {} {} has {} entries, its score {}", file, name,
+                                           name_of(field), channels, first.channels()));
+      }
       columns_[static_cast<std::size_t>(field)].emplace(
           file, group_.get(), relevance_spec(field, targets, channels, axis),
           is_flag(field) ? Number::kUInt8 : Number::kFloat32);
