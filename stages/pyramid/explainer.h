@@ -52,11 +52,15 @@ class Explainer {
   /// @throws SystemError out of memory, or the device failed
   std::vector<ExplainOutcome> explain(std::span<const Clip> clips);
 
+  /// Another one on the same device, for another thread: it shares the weights.
+  Explainer replica() const;
+
   /// Runs an empty clip [3, T, H, W] so that first-use costs are paid before work starts.
   void warm_up(int clip_len, int height, int width);
 
  private:
   struct Parts;
+  explicit Explainer(const Parts& parts);
   std::unique_ptr<Parts> parts_;
 };
 

@@ -1,0 +1,39 @@
+// Edges between a layer's found kernels and the found channels that enter it.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <vector>
+
+#include "stages/core/pyramid.h"
+#include "stages/network/convolution.h"
+
+namespace cfp {
+
+/// Channels of one clip's tensor as rows: [T, H, W, n], contiguous.
+///
+/// @param tensor [B, C, T, H, W]
+at::Tensor gather_channels(const at::Tensor& tensor, std::int64_t clip,
+                           const std::vector<std::int64_t>& channels);
+
+/// What one layer's edges are computed from, for one clip and the channels asked for.
+struct EdgeInput {
+  at::Tensor gradient;                  ///< [T', H', W', kernels.size()]: s at the layer's output
+  std::vector<std::int64_t> kernels;    ///< ascending
+  at::Tensor entering;                  ///< [T, H, W, channels.size()]: x at the layer's input
+  std::vector<std::int64_t> channels;   ///< ascending
+};
+
+/// E[i, j] = sum over taps of W[i, j, tap] * sum over positions of s_i(p) * x_j(p o tap).
+///
+/// @return [kernels, channels] in the input's number type; 0 between channels of different groups
+/// Source: docs/method.md, section 2.
+at::Tensor edge_scores(const Convolution& layer, const EdgeInput& input);
+
+/// The edges of the pyramid among all scores: E > 0, and at least edge_threshold times the largest
+/// of its kernel.
+std::vector<Edge> select_edges(const at::Tensor& scores, const EdgeInput& input,
+                               double edge_threshold);
+
+}  // namespace cfp

@@ -1,0 +1,21 @@
+// Which channels of a tensor are found: selection per tensor (docs/method.md, section 3).
+#pragma once
+
+#include <span>
+
+#include "stages/core/explain_options.h"
+#include "stages/core/pyramid.h"
+
+namespace cfp {
+
+/// Scores the channels of one tensor of one clip by S = P - balance * N and marks those found.
+///
+/// Found are channels with S > 0 and S >= threshold * max S; with top_n at most that many, the
+/// largest, the lowest index first among equals.
+ChannelRelevance select_channels(std::span<const double> positive, std::span<const double> negative,
+                                 const ExplainOptions& options);
+
+/// @return indices of the channels that are found, ascending
+std::vector<std::int64_t> found_channels(const ChannelRelevance& relevance);
+
+}  // namespace cfp
