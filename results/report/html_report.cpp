@@ -1,0 +1,199 @@
+#include "results/report/html_report.h"
+
+#include <algorithm>
+#include <stdexcept>
+
+#include "results/report/html.h"
+#include "results/report/overlay.h"
+#include "results/report/tables_html.h"
+#include "results/statistics/tables.h"
+#include "stages/core/output_file.h"
+#include "stages/core/softmax.h"
+
+namespace cfp {
+namespace {
+
+/// `wanted` positions out of `available`, evenly spread, first and last among them.
+std::vector<std::int64_t> evenly_spread(std::int64_t available, std::int64_t wanted) {
+  std::vector<std::int64_t> chosen;
+  const std::int64_t count = std::min(available, wanted);
+  for (std::int64_t i = 0; i < count; ++i) {
+    chosen.push_back(count == 1 ? available / 2 : i * (available - 1) / (count - 1));
+  }
+  return chosen;
+}
+
+/// Mean of the source pixels that each pixel of a smaller picture covers.
+std::vector<std::uint8_t> shrink(const std::uint8_t* rgb, std::int64_t height, std::int64_t width,
+                                 std::int64_t to_height, std::int64_t to_width) {
+  std::vector<std::uint8_t> out(static_cast<std::size_t>(to_height * to_width * 3));
+  for (std::int64_t y = 0; y < to_height; ++y) {
+    const std::int64_t y0 = y * height / to_height, y1 = (y + 1) * height / to_height;
+    for (std::int64_t x = 0; x < to_width; ++x) {
+      const std::int64_t x0 = x * width / to_width, x1 = (x + 1) * width / to_width;
+      const std::int64_t area = (y1 - y0) * (x1 - x0);
+      for (std::int64_t c = 0; c < 3; ++c) {
+        std::int64_t sum = area / 2;
+        for (std::int64_t v = y0; v < y1; ++v) {
+          for (std::int64_t u = x0; u < x1; ++u) sum += rgb[(v * width + u) * 3 + c];
+        }
+        out[static_cast<std::size_t>((y * to_width + x) * 3 + c)] =
+            static_cast<std::uint8_t>(sum / area);
+      }
+    }
+  }
+  return out;
+}
+
+/// Frames side by side in one picture, row-major [height, width, 3].
+struct Strip {
+  std::int64_t height = 0, width = 0, frame_width = 0;
+  std::vector<std::uint8_t> rgb;
+};
+
+Strip make_strip(const Frames& frames, const std::vector<std::int64_t>& chosen,
+                 std::int64_t max_height) {
+  const std::int64_t height = std::min(frames.height, max_height);
+  const std::int64_t width = std::max<std::int64_t>(1, frames.width * height / frames.height);
+  Strip strip{height, width * static_cast<std::int64_t>(chosen.size()), width, {}};
+  strip.rgb.resize(static_cast<std::size_t>(strip.height * strip.width * 3));
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    const std::vector<std::uint8_t> small =
+        shrink(frames.frame(chosen[i]), frames.height, frames.width, height, width);
+    for (std::int64_t y = 0; y < height; ++y) {
+      std::copy_n(small.data() + y * width * 3, width * 3,
+                  strip.rgb.data() +
+                      (y * strip.width + static_cast<std::int64_t>(i) * width) * 3);
+    }
+  }
+  return strip;
+}
+
+/// Draws the chosen frames of a heat over a copy of a strip.
+std::vector<std::uint8_t> heated(const Strip& strip, const HeatMap& heat,
+                                 const std::vector<std::int64_t>& chosen) {
+  std::vector<std::uint8_t> rgb = strip.rgb;
+  for (std::size_t i = 0; i < chosen.size(); ++i) {
+    for (std::int64_t y = 0; y < strip.height; ++y) {
+      std::uint8_t* row =
+          rgb.data() + (y * strip.width + static_cast<std::int64_t>(i) * strip.frame_width) * 3;
+      blend_heat(row, heat.frame(chosen[i]) + y * strip.frame_width, strip.frame_width, row);
+    }
+  }
+  return rgb;
+}
+
+std::string tube_caption(const Tube& tube, HeatStatus status) {
+  std::string caption = std::to_string(tube.length) + "x" + std::to_string(tube.height) + "x" +
+                        std::to_string(tube.width);
+  if (status == HeatStatus::kDrawn) {
+    char range[64];
+    std::snprintf(range, sizeof range, ", %.3g to %.3g", double{tube.minimum},
+                  double{tube.maximum});
+    return caption + range;
+  }
+  return caption + ", " + std::string(to_string(status)) + ": nothing to draw";
+}
+
+std::string image(const std::string& uri, int width, const std::string& alt) {
+  return "<img src=\"" + uri + "\" width=\"" + std::to_string(width) + "\" alt=\"" +
+         html::escape(alt) + "\">";
+}
+
+}  // namespace
+
+HtmlReport::HtmlReport(HtmlReportOptions options, ImageEncoder encode)
+    : options_(options), encode_(std::move(encode)) {
+  if (!encode_) throw std::invalid_argument("a report needs an encoder for its pictures");
+  if (options_.frames < 1 || options_.frame_height_px < 1) {
+    throw std::invalid_argument("a report pictures at least one frame of at least one pixel");
+  }
+}
+
+bool HtmlReport::wants(const ClipResult& result) const {
+  if (result.pyramids.empty() || static_cast<int>(examples_.size()) >= options_.max_examples) {
+    return false;
+  }
+  const auto of_class = examples_by_class_.find(result.pyramids.front().target.class_index);
+  return of_class == examples_by_class_.end() ||
+         of_class->second < options_.max_examples_a_class;
+}
+
+void HtmlReport::add_example(const Clip& clip, const ClipResult& result) {
+  if (!wants(result) || clip.frames.length == 0) return;
+  const Pyramid& pyramid = result.pyramids.front();
+  const std::vector<std::int64_t> chosen = evenly_spread(clip.frames.length, options_.frames);
+  const Strip strip = make_strip(clip.frames, chosen, options_.frame_height_px);
+  const auto packed = [&](const std::vector<std::uint8_t>& rgb) {
+    return html::image_uri(
+        encode_(rgb.data(), static_cast<int>(strip.width), static_cast<int>(strip.height)));
+  };
+
+  Example example{.clip_id = result.clip_id,
+                  .path = result.path,
+                  .view = result.view,
+                  .label = result.label,
+                  .prediction = result.prediction,
+                  .target_class = pyramid.target.class_index,
+                  .probability = softmax_probability(
+                      result.logits, static_cast<std::size_t>(result.prediction)),
+                  .target_value = pyramid.target.value,
+                  .strip_width_px = static_cast<int>(strip.width),
+                  .frames_uri = packed(strip.rgb)};
+  for (const std::int64_t t : chosen) {
+    const auto i = static_cast<std::size_t>(t);
+    if (i < clip.frame_times_s.size()) example.times_s.push_back(clip.frame_times_s[i]);
+  }
+  std::vector<const PyramidLayer*> with_tube;
+  for (const PyramidLayer& layer : pyramid.layers) {
+    if (!layer.tube.values.empty()) with_tube.push_back(&layer);
+  }
+  for (const std::int64_t i :
+       evenly_spread(static_cast<std::int64_t>(with_tube.size()), options_.max_layers)) {
+    const PyramidLayer& layer = *with_tube[static_cast<std::size_t>(i)];
+    const HeatMap heat =
+        heat_map(layer.tube, clip.frames.length, strip.height, strip.frame_width);
+    example.tubes.push_back({layer.name, layer.depth, tube_caption(layer.tube, heat.status),
+                             packed(heated(strip, heat, chosen))});
+  }
+  ++examples_by_class_[example.target_class];
+  examples_.push_back(std::move(example));
+}
+
+std::string HtmlReport::examples_html(const RunStatistics& s) const {
+  if (examples_.empty()) return "";
+  std::string out =
+      "<h2>Clips</h2>\n<p class=\"soft\">Frames, and below them the same frames under the tube of "
+      "a layer: the lighter the colour, the more the layer's found channels there speak for the "
+      "explained class. Each tube is scaled to its own smallest and largest value.</p>\n";
+  for (const Example& e : examples_) {
+    out += "<section class=\"clip\">\n<h3>" + html::escape(e.clip_id);
+    if (e.view > 0) out += ", view " + std::to_string(e.view);
+    out += "</h3>\n<p>explained: <b>" + html::escape(s.class_name(e.target_class)) + "</b> (" +
+           html::fixed(e.target_value, 3) + "); label: " +
+           (e.label < 0 ? "none" : html::escape(s.class_name(e.label))) +
+           "; prediction: " + html::escape(s.class_name(e.prediction)) + " (" +
+           html::fixed(100 * e.probability, 1) + " %)</p>\n";
+    std::string times;
+    for (const double t : e.times_s) times += (times.empty() ? "" : ", ") + html::fixed(t, 2);
+    out += "<figure>" + image(e.frames_uri, e.strip_width_px, "frames of " + e.clip_id) +
+           "<figcaption>" + html::escape(e.path) +
+           (times.empty() ? "" : "; seconds " + times) + "</figcaption></figure>\n";
+    for (const TubeStrip& tube : e.tubes) {
+      out += "<figure>" +
+             image(tube.image_uri, e.strip_width_px, "tube of " + tube.layer + " over the frames") +
+             "<figcaption>" + html::escape(tube.layer) + ", depth " + std::to_string(tube.depth) +
+             "; tube " + html::escape(tube.caption) + "</figcaption></figure>\n";
+    }
+    out += "</section>\n";
+  }
+  return out;
+}
+
+void HtmlReport::write(const std::filesystem::path& path, const RunStatistics& statistics) const {
+  const std::string body = "<h1>" + html::escape(statistics.info().name) + "</h1>\n" +
+                           html::tables(statistics) + examples_html(statistics);
+  write_file(path, html::page(statistics.info().name, body));
+}
+
+}  // namespace cfp

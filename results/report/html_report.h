@@ -1,0 +1,72 @@
+// summary.html: a run's tables, and for some clips frames beside their tubes; one file, no scripts.
+//
+//   HtmlReport report({.max_examples = 12}, encode_jpeg);
+//   if (report.wants(result)) report.add_example(clip, result);
+//   report.write(folder / "summary.html", statistics);
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <map>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "results/statistics/run_statistics.h"
+#include "stages/core/clip.h"
+#include "stages/core/pyramid.h"
+
+namespace cfp {
+
+/// Packs an RGB picture [height, width, 3] as JPEG or PNG.
+using ImageEncoder =
+    std::function<std::vector<std::uint8_t>(const std::uint8_t* rgb, int width, int height)>;
+
+struct HtmlReportOptions {
+  int max_examples = 12;        ///< clips that are pictured
+  int max_examples_a_class = 1; ///< of them of one explained class
+  int frames = 6;               ///< pictured of a clip, evenly spread
+  int max_layers = 4;           ///< tubes pictured of a clip, evenly spread over the depths
+  int frame_height_px = 112;    ///< larger frames are shrunk to this height
+};
+
+/// Gathers some clips during a run, as packed pictures, and writes the page at its end.
+class HtmlReport {
+ public:
+  HtmlReport(HtmlReportOptions options, ImageEncoder encode);
+
+  /// @return whether add_example() would keep this clip; needs no frames
+  bool wants(const ClipResult& result) const;
+  /// Pictures a clip, where wants() says so; nothing else.
+  void add_example(const Clip& clip, const ClipResult& result);
+
+  /// @throws SystemError the disk is full or fails
+  void write(const std::filesystem::path& path, const RunStatistics& statistics) const;
+
+ private:
+  struct TubeStrip {
+    std::string layer;
+    int depth = 0;
+    std::string caption;          ///< size and range of the tube, or why nothing is drawn
+    std::string image_uri;        ///< `data:…`, the frames under the tube
+  };
+  struct Example {
+    std::string clip_id, path;
+    int view = 0, label = -1, prediction = 0, target_class = 0;
+    double probability = 0, target_value = 0;
+    std::vector<double> times_s;  ///< of the frames pictured
+    int strip_width_px = 0;
+    std::string frames_uri;
+    std::vector<TubeStrip> tubes;
+  };
+
+  std::string examples_html(const RunStatistics& statistics) const;
+
+  HtmlReportOptions options_;
+  ImageEncoder encode_;
+  std::vector<Example> examples_;
+  std::map<int, int> examples_by_class_;
+};
+
+}  // namespace cfp

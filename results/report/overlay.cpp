@@ -1,0 +1,136 @@
+#include "results/report/overlay.h"
+
+#include <algorithm>
+#include <cmath>
+#include <stdexcept>
+#include <string>
+
+namespace cfp {
+namespace {
+
+/// The two cells that a position of the larger axis lies between, and how near it is to the second.
+struct Neighbours {
+  std::int64_t first = 0, second = 0;
+  float second_weight = 0;
+};
+
+/// Cells for every position of an axis that grows or shrinks from `from` to `to`.
+std::vector<Neighbours> neighbours(std::int64_t from, std::int64_t to) {
+  std::vector<Neighbours> all(static_cast<std::size_t>(to));
+  const double scale = static_cast<double>(from) / static_cast<double>(to);
+  for (std::int64_t i = 0; i < to; ++i) {
+    const double position = std::max((static_cast<double>(i) + 0.5) * scale - 0.5, 0.0);
+    const std::int64_t first = std::min(static_cast<std::int64_t>(position), from - 1);
+    all[static_cast<std::size_t>(i)] = {first, std::min(first + 1, from - 1),
+                                        static_cast<float>(position - static_cast<double>(first))};
+  }
+  return all;
+}
+
+float between(float a, float b, float b_weight) { return a + (b - a) * b_weight; }
+
+struct Stop {
+  float heat, red, green, blue;
+};
+constexpr Stop kStops[] = {{0.00F, 0, 0, 0},
+                           {0.25F, 84, 20, 120},
+                           {0.50F, 196, 52, 84},
+                           {0.75F, 246, 146, 36},
+                           {1.00F, 252, 250, 170}};
+
+/// The hottest places still show a quarter of the frame.
+constexpr float kMaxCover = 0.75F;
+
+}  // namespace
+
+std::string_view to_string(HeatStatus status) {
+  switch (status) {
+    case HeatStatus::kDrawn: return "drawn";
+    case HeatStatus::kConstant: return "constant";
+    case HeatStatus::kNotFinite: return "not finite";
+  }
+  throw std::logic_error("HeatStatus out of range");
+}
+
+std::vector<float> upsample_trilinear(const Tube& tube, std::int64_t length, std::int64_t height,
+                                      std::int64_t width) {
+  if (tube.length < 1 || tube.height < 1 || tube.width < 1 || length < 1 || height < 1 ||
+      width < 1 ||
+      tube.values.size() != static_cast<std::size_t>(tube.length * tube.height * tube.width)) {
+    throw std::invalid_argument(
+        "cannot draw a tube of " + std::to_string(tube.length) + "x" +
+        std::to_string(tube.height) + "x" + std::to_string(tube.width) + " (" +
+        std::to_string(tube.values.size()) + " values) at " + std::to_string(length) + "x" +
+        std::to_string(height) + "x" + std::to_string(width));
+  }
+  const std::vector<Neighbours> over_t = neighbours(tube.length, length);
+  const std::vector<Neighbours> over_y = neighbours(tube.height, height);
+  const std::vector<Neighbours> over_x = neighbours(tube.width, width);
+  std::vector<float> out(static_cast<std::size_t>(length * height * width));
+  float* target = out.data();
+  for (const Neighbours& t : over_t) {
+    for (const Neighbours& y : over_y) {
+      const auto row = [&](std::int64_t in_t, std::int64_t in_y) {
+        return tube.values.data() + (in_t * tube.height + in_y) * tube.width;
+      };
+      const float* const row00 = row(t.first, y.first);
+      const float* const row01 = row(t.first, y.second);
+      const float* const row10 = row(t.second, y.first);
+      const float* const row11 = row(t.second, y.second);
+      for (const Neighbours& x : over_x) {
+        const auto along_x = [&x](const float* cells) {
+          return between(cells[x.first], cells[x.second], x.second_weight);
+        };
+        *target++ = between(between(along_x(row00), along_x(row01), y.second_weight),
+                            between(along_x(row10), along_x(row11), y.second_weight),
+                            t.second_weight);
+      }
+    }
+  }
+  return out;
+}
+
+HeatMap heat_map(const Tube& tube, std::int64_t length, std::int64_t height, std::int64_t width) {
+  HeatMap heat{length, height, width, upsample_trilinear(tube, length, height, width)};
+  const bool finite = std::all_of(tube.values.begin(), tube.values.end(),
+                                  [](float value) { return std::isfinite(value); });
+  const auto [smallest, largest] = std::minmax_element(heat.values.begin(), heat.values.end());
+  const double minimum = *smallest, range = double{*largest} - double{*smallest};
+  // Interpolating equal values must not turn rounding into a picture.
+  const auto [cell_min, cell_max] = std::minmax_element(tube.values.begin(), tube.values.end());
+  if (!finite || !(*cell_max > *cell_min) || !(range > 0)) {
+    heat.status = finite ? HeatStatus::kConstant : HeatStatus::kNotFinite;
+    std::fill(heat.values.begin(), heat.values.end(), 0.0F);
+    return heat;
+  }
+  for (float& value : heat.values) {
+    value = static_cast<float>((double{value} - minimum) / range);
+  }
+  return heat;
+}
+
+std::array<std::uint8_t, 3> heat_colour(float heat) {
+  const float clamped = std::clamp(heat, 0.0F, 1.0F);
+  std::size_t i = 1;
+  while (i + 1 < std::size(kStops) && kStops[i].heat < clamped) ++i;
+  const Stop &low = kStops[i - 1], &high = kStops[i];
+  const float share = (clamped - low.heat) / (high.heat - low.heat);
+  const auto level = [share](float a, float b) {
+    return static_cast<std::uint8_t>(std::lround(between(a, b, share)));
+  };
+  return {level(low.red, high.red), level(low.green, high.green), level(low.blue, high.blue)};
+}
+
+void blend_heat(const std::uint8_t* rgb, const float* heat, std::int64_t pixels,
+                std::uint8_t* out) {
+  for (std::int64_t i = 0; i < pixels; ++i) {
+    const std::array<std::uint8_t, 3> colour = heat_colour(heat[i]);
+    const float cover = kMaxCover * std::clamp(heat[i], 0.0F, 1.0F);
+    for (std::int64_t c = 3 * i; c < 3 * i + 3; ++c) {
+      out[c] = static_cast<std::uint8_t>(
+          std::lround(between(rgb[c], colour[static_cast<std::size_t>(c - 3 * i)], cover)));
+    }
+  }
+}
+
+}  // namespace cfp
