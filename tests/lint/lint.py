@@ -43,6 +43,8 @@ SYSTEM = re.compile(
     r"|dlfcn|malloc|stdlib|time|pwd|syslog|immintrin|x86intrin|cpuid|numa|cuda_runtime_api)\.h$"
 )
 STANDARD = re.compile(r"^[a-z_]+$")
+LINK = re.compile(r"\]\(([^)#:]+)(?:#[^)]*)?\)")
+NAMED_SOURCE = re.compile(r"`([\w./*-]+\.(?:h|cpp))`")
 INCLUDE = re.compile(r'^\s*#\s*include\s*(?:<([^>]+)>|"([^"]+)")')
 
 # What belongs to one machine or one way of getting packages, never to the project.
@@ -207,10 +209,23 @@ def check_includes(root, rooms, name, text, findings):
             check_library_include(rooms, name, number, match.group(1), findings)
 
 
+def check_page(root, names, name, text, findings):
+    """Links of a page lead to files, and the sources that it names are there."""
+    folder = PurePosixPath(name).parent
+    for number, line in enumerate(text.splitlines(), 1):
+        for target in LINK.findall(line):
+            if not (root / folder / target).exists():
+                findings.add(name, number, f"the link leads nowhere: {target}")
+        for source in NAMED_SOURCE.findall(line):
+            if not any(PurePosixPath(other).match(source) for other in names):
+                findings.add(name, number, f"there is no file {source}")
+
+
 def check(root):
     rooms = read_rooms(root / "docs/architecture.md")
     findings = Findings()
-    for name in files_of(root):
+    names = files_of(root)
+    for name in names:
         content = (root / name).read_bytes()
         if not is_text(name, content):
             continue
@@ -223,6 +238,8 @@ def check(root):
         check_look(name, text, findings)
         if suffix in HEADER_SUFFIXES:
             check_header(name, text, findings)
+        if suffix == ".md":
+            check_page(root, names, name, text, findings)
         if suffix in CPP_SUFFIXES:
             check_includes(root, rooms, name, text, findings)
     return findings.lines

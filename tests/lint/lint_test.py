@@ -14,7 +14,7 @@ TABLE = """# Architecture
 | folder | what it is for | includes | libraries |
 |---|---|---|---|
 | `top` | the top | `low` | fmt |
-| `low` | the ground | – | LibTorch (`tensor.cpp`) |
+| `low` | the ground | – | LibTorch (`t*.cpp`) |
 """
 HEADER = "// What it is for.\n#pragma once\n"
 
@@ -26,6 +26,7 @@ class LintTest(unittest.TestCase):
         self.root = Path(folder.name)
         self.write("docs/architecture.md", TABLE)
         self.write("low/plain.h", HEADER)
+        self.write("low/tensor.cpp", "\n")
 
     def write(self, name, text):
         path = self.root / name
@@ -60,7 +61,7 @@ class LintTest(unittest.TestCase):
 
     def test_finds_a_library_outside_the_files_it_is_kept_to(self):
         self.write("low/a.cpp", "#include <ATen/ATen.h>\n")
-        self.assert_found("low/a.cpp:1", "only tensor.cpp may include LibTorch")
+        self.assert_found("low/a.cpp:1", "only t*.cpp may include LibTorch")
 
     def test_finds_a_library_that_it_does_not_know(self):
         self.write("low/a.cpp", "#include <boost/any.hpp>\n")
@@ -89,6 +90,14 @@ class LintTest(unittest.TestCase):
             with self.subTest(part):
                 self.write("low/a.cpp", text)
                 self.assert_found(beginning, part)
+
+    def test_finds_a_page_that_names_what_is_not_there(self):
+        self.write("docs/page.md", "[table](architecture.md#rooms), `low/plain.h`, `pl*.h`\n")
+        self.assertEqual(lint.check(self.root), [])
+        self.write("docs/page.md", "\n[more](gone.md)\n")
+        self.assert_found("docs/page.md:2", "leads nowhere: gone.md")
+        self.write("docs/page.md", "`low/gone.cpp`\n")
+        self.assert_found("docs/page.md:1", "no file low/gone.cpp")
 
     def test_refuses_a_table_that_names_an_unknown_room_or_library(self):
         for bad in ("| `more` | x | `nowhere` | fmt |\n", "| `more` | x | – | boost |\n"):
