@@ -1,0 +1,37 @@
+// PyTorch's eager forward in a Python process of its own, asked for one forward at a time, so that
+// both sides of a ratio are measured in turn.
+#pragma once
+
+#include <cstdio>
+#include <memory>
+#include <string>
+
+#include "stages/network/graph.h"
+
+namespace cfp::benchmark {
+
+class EagerPython {
+ public:
+  /// Starts `python` and builds the network in it.
+  /// @throws std::runtime_error the process does not answer
+  EagerPython(const std::string& python, const NetworkGraph& graph, const Triple& size,
+              int threads);
+  ~EagerPython();
+  EagerPython(const EagerPython&) = delete;
+  EagerPython& operator=(const EagerPython&) = delete;
+
+  /// @return milliseconds of one forward
+  double forward() { return ask("forward"); }
+  /// @return milliseconds of one forward and the gradients of all activations
+  double backward() { return ask("backward"); }
+
+ private:
+  double ask(const char* what);
+  std::string read_line();
+
+  int pid_ = -1;
+  std::FILE* to_ = nullptr;
+  std::FILE* from_ = nullptr;
+};
+
+}  // namespace cfp::benchmark

@@ -1,0 +1,157 @@
+#include "tests/benchmark/explain_benchmark.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/from_blob.h>
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <chrono>
+#include <memory>
+
+#include "stages/network/builders.h"
+#include "stages/network/executor.h"
+#include "stages/network/random_weights.h"
+#include "stages/pyramid/explainer.h"
+#include "tests/benchmark/eager_python.h"
+
+namespace cfp::benchmark {
+namespace {
+
+template <class F>
+double milliseconds(F&& work) {
+  const auto start = std::chrono::steady_clock::now();
+  work();
+  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+}
+
+double median(std::vector<double> values) {
+  std::ranges::sort(values);
+  return values[values.size() / 2];
+}
+
+/// Medians of times taken in turn, and the median of their ratios to the first.
+struct Turns {
+  std::vector<std::vector<double>> times;
+  void add(std::vector<double> turn) { times.push_back(std::move(turn)); }
+  double time(std::size_t i) const {
+    std::vector<double> column;
+    for (const auto& turn : times) column.push_back(turn[i]);
+    return median(column);
+  }
+  double ratio(std::size_t i, std::size_t to) const {
+    std::vector<double> column;
+    for (const auto& turn : times) column.push_back(turn[i] / turn[to]);
+    return median(column);
+  }
+};
+
+struct Subject {
+  std::shared_ptr<Network> network;
+  Triple size;
+  PreprocessOptions preprocess;
+};
+
+Subject make_subject(const std::string& architecture, const Settings& settings) {
+  const ArchitectureDefaults defaults = architecture_defaults(architecture);
+  Subject subject{std::make_shared<Network>(), defaults.input_size,
+                  preprocess_preset(defaults.preset)};
+  if (settings.full_size) subject.size = {16, 224, 224};
+  subject.network->architecture = architecture;
+  subject.network->graph = build_architecture(architecture, {}, subject.size);
+  subject.network->weights = formula_weights(subject.network->graph, 1);
+  return subject;
+}
+
+Clip make_clip(const Triple& size) {
+  Clip clip;
+  clip.frames = {.length = size[0], .height = size[1], .width = size[2]};
+  const std::vector<float> values = formula_input(size, 1);
+  const std::size_t positions = values.size() / 3;
+  clip.frames.rgb_thwc.resize(values.size());
+  for (std::size_t p = 0; p < positions; ++p) {
+    for (std::size_t c = 0; c < 3; ++c) {
+      clip.frames.rgb_thwc[3 * p + c] =
+          static_cast<std::uint8_t>((values[c * positions + p] + 1) * 127);
+    }
+  }
+  clip.request.label = 5;
+  return clip;
+}
+
+}  // namespace
+
+void forward(const Settings& settings) {
+  at::set_num_threads(settings.threads);
+  fmt::print("{:14} {:>12} {:>12} {:>8}   ({} threads, medians of {})\n", "network", "eager ms",
+             "cfp ms", "ratio", settings.threads, settings.runs);
+  for (const std::string& name : settings.networks) {
+    const Subject subject = make_subject(name, settings);
+    EagerPython eager(settings.python, subject.network->graph, subject.size, settings.threads);
+    const Executor executor(*subject.network, {});
+    std::vector<float> values = formula_input(subject.size, 1);
+    const at::Tensor input =
+        at::from_blob(values.data(), {1, 3, subject.size[0], subject.size[1], subject.size[2]});
+    Turns turns;
+    for (int run = 0; run <= settings.runs; ++run) {
+      const double theirs = eager.forward();
+      const double ours = milliseconds([&] { executor.forward(input, true); });
+      if (run > 0) turns.add({theirs, ours});
+    }
+    fmt::print("{:14} {:12.1f} {:12.1f} {:8.3f}\n", name, turns.time(0), turns.time(1),
+               turns.ratio(1, 0));
+    std::fflush(stdout);
+  }
+}
+
+void explain(const Settings& settings) {
+  at::set_num_threads(settings.threads);
+  struct Variant {
+    const char* name;
+    int depth;
+    TubeKind tubes;
+  };
+  const std::vector<Variant> variants{{"depth 3", 3, TubeKind::kExcitation},
+                                      {"all, no tubes", 0, TubeKind::kNone},
+                                      {"all, tubes", 0, TubeKind::kExcitation}};
+  fmt::print("{:14} {:>12}", "network", "forward ms");
+  for (const Variant& v : variants) fmt::print(" {:>14}", v.name);
+  fmt::print(" {:>9} {:>9}   (ratios to forward; {} threads)\n", "kernels", "edges",
+             settings.threads);
+  for (const std::string& name : settings.networks) {
+    const Subject subject = make_subject(name, settings);
+    const Clip clip = make_clip(subject.size);
+    const Executor executor(*subject.network, {});
+    std::vector<float> values = formula_input(subject.size, 1);
+    const at::Tensor input =
+        at::from_blob(values.data(), {1, 3, subject.size[0], subject.size[1], subject.size[2]});
+    std::vector<Explainer> explainers;
+    for (const Variant& v : variants) {
+      explainers.emplace_back(subject.network, subject.preprocess,
+                              ExplainOptions{.depth = v.depth, .tubes = v.tubes},
+                              DeviceOptions{.threads = settings.threads});
+    }
+    Turns turns;
+    std::size_t kernels = 0, edges = 0;
+    for (int run = 0; run <= settings.runs; ++run) {
+      std::vector<double> turn{milliseconds([&] { executor.forward(input, true); })};
+      for (Explainer& explainer : explainers) {
+        std::vector<ExplainOutcome> outcomes;
+        turn.push_back(milliseconds([&] { outcomes = explainer.explain(std::span(&clip, 1)); }));
+        kernels = edges = 0;
+        for (const PyramidLayer& layer :
+             std::get<ClipResult>(outcomes.front()).pyramids.front().layers) {
+          kernels += static_cast<std::size_t>(std::ranges::count(layer.kernels.found, 1));
+          edges += layer.edges.size();
+        }
+      }
+      if (run > 0) turns.add(turn);
+    }
+    fmt::print("{:14} {:12.1f}", name, turns.time(0));
+    for (std::size_t v = 1; v <= variants.size(); ++v) fmt::print(" {:14.3f}", turns.ratio(v, 0));
+    fmt::print(" {:9} {:9}\n", kernels, edges);
+    std::fflush(stdout);
+  }
+}
+
+}  // namespace cfp::benchmark

@@ -1,0 +1,25 @@
+// cfp_benchmark: what things cost, as ratios of two things measured in turn in one run.
+#include <CLI/CLI.hpp>
+
+#include "stages/network/builders.h"
+#include "tests/benchmark/explain_benchmark.h"
+
+int main(int argc, char** argv) {
+  using namespace cfp::benchmark;
+  CLI::App app{"Measures cfp against PyTorch and against itself"};
+  app.require_subcommand(1);
+  Settings settings{.networks = cfp::architecture_names()};
+  const auto add = [&](const char* name, const char* what, void (*body)(const Settings&)) {
+    CLI::App* command = app.add_subcommand(name, what);
+    command->add_option("networks", settings.networks, "architectures; default: all six");
+    command->add_option("--python", settings.python, "a Python that has PyTorch");
+    command->add_option("--threads", settings.threads, "threads of both sides");
+    command->add_option("--runs", settings.runs, "counted runs after one to warm up");
+    command->add_flag("--full-size", settings.full_size, "16x224x224 for every network");
+    command->callback([&settings, body] { body(settings); });
+  };
+  add("forward", "forward with every value kept against PyTorch's eager forward", forward);
+  add("explain", "explanations against our own forward", explain);
+  CLI11_PARSE(app, argc, argv);
+  return 0;
+}
