@@ -1,6 +1,7 @@
 #include "stages/network/graph.h"
 
 #include <algorithm>
+#include <limits>
 #include <stdexcept>
 
 #include <fmt/format.h>
@@ -17,7 +18,7 @@ struct Overloaded : F... {
 template <class... F>
 Overloaded(F...) -> Overloaded<F...>;
 
-/// Longest side of a clip; keeps every product of sizes far from overflow.
+/// Longest side of a clip and of a window; keeps every sum and product of sizes far from overflow.
 constexpr int kLargestSize = 1 << 16;
 
 std::string to_text(const Triple& t) { return fmt::format("{}x{}x{}", t[0], t[1], t[2]); }
@@ -48,7 +49,7 @@ class NodeChecker {
     want_positive("kernel", op.kernel);
     want_positive("stride", op.stride);
     want_positive("dilation", op.dilation);
-    want_not_negative(op.padding);
+    want_padding(op.padding);
     if (input_channels_.size() == 2) want_channels(1, op.out_channels);
     return op.out_channels;
   }
@@ -62,7 +63,7 @@ class NodeChecker {
   int operator()(const MaxPool3d& op) const {
     want_positive("kernel", op.kernel);
     want_positive("stride", op.stride);
-    want_not_negative(op.padding);
+    want_padding(op.padding);
     for (std::size_t axis = 0; axis < 3; ++axis) {
       // Else a window could lie in the padding alone, where there is no maximum.
       require(
@@ -86,9 +87,10 @@ class NodeChecker {
   }
   int operator()(const Concat&) const {
     want_inputs(2, 1 << 16);
-    int sum = 0;
+    std::int64_t sum = 0;
     for (const int channels : input_channels_) sum += channels;
-    return sum;
+    require(sum <= std::numeric_limits<int>::max(), fmt::format("{} channels", sum));
+    return static_cast<int>(sum);
   }
   int operator()(const Linear& op) const {
     want_inputs(1, 1);
@@ -118,13 +120,15 @@ class NodeChecker {
                         channels));
   }
   void want_positive(std::string_view what, const Triple& t) const {
-    require(std::ranges::min(t) >= 1,
-            fmt::format("{} is {}, each must be at least 1", what, to_text(t)));
+    require(std::ranges::min(t) >= 1 && std::ranges::max(t) <= kLargestSize,
+            fmt::format("{} is {}, each must be from 1 to {}", what, to_text(t), kLargestSize));
   }
-  void want_not_negative(const Padding& padding) const {
-    require(std::min(std::ranges::min(padding.before), std::ranges::min(padding.after)) >= 0,
-            fmt::format("padding {} and {} must not be negative", to_text(padding.before),
-                        to_text(padding.after)));
+  void want_padding(const Padding& padding) const {
+    require(std::min(std::ranges::min(padding.before), std::ranges::min(padding.after)) >= 0 &&
+                std::max(std::ranges::max(padding.before), std::ranges::max(padding.after)) <=
+                    kLargestSize,
+            fmt::format("padding is {} and {}, each must be from 0 to {}", to_text(padding.before),
+                        to_text(padding.after), kLargestSize));
   }
 
   const Node& node_;
