@@ -13,11 +13,11 @@ constexpr std::string_view kReplacement = "\xEF\xBF\xBD";
 std::size_t character_bytes(std::string_view text, std::size_t i) {
   const auto byte = [&](std::size_t k) { return static_cast<unsigned char>(text[k]); };
   const unsigned char lead = byte(i);
-  const std::size_t size = lead < 0x80            ? 1
-                           : (lead >> 5) == 0x06  ? 2
-                           : (lead >> 4) == 0x0E  ? 3
-                           : (lead >> 3) == 0x1E  ? 4
-                                                  : 0;
+  const std::size_t size = lead < 0x80           ? 1
+                           : (lead >> 5) == 0x06 ? 2
+                           : (lead >> 4) == 0x0E ? 3
+                           : (lead >> 3) == 0x1E ? 4
+                                                 : 0;
   if (size == 0 || i + size > text.size()) return 0;
   std::uint32_t code = size == 1 ? lead : lead & (0xFFU >> (size + 1));
   for (std::size_t k = i + 1; k < i + size; ++k) {
@@ -62,19 +62,31 @@ std::string escape(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
     const std::size_t size = character_bytes(text, i);
     const char c = text[i];
-    if (size == 0 || (size == 1 && static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t')
-        || c == 0x7F) {
+    if (size == 0 ||
+        (size == 1 && static_cast<unsigned char>(c) < 0x20 && c != '\n' && c != '\t') ||
+        c == 0x7F) {
       out += kReplacement;
       ++i;
       continue;
     }
     switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      case '"': out += "&quot;"; break;
-      case '\'': out += "&#39;"; break;
-      default: out += text.substr(i, size);
+      case '&':
+        out += "&amp;";
+        break;
+      case '<':
+        out += "&lt;";
+        break;
+      case '>':
+        out += "&gt;";
+        break;
+      case '"':
+        out += "&quot;";
+        break;
+      case '\'':
+        out += "&#39;";
+        break;
+      default:
+        out += text.substr(i, size);
     }
     i += size;
   }

@@ -22,11 +22,13 @@ std::string base64(std::span<const std::uint8_t> bytes);
 /// A cell whose text is escaped, or given as HTML.
 struct Cell {
   std::string html;
-  bool number = false;   ///< aligned right
-  double shade = -1;     ///< 0..1: how strongly the cell is tinted; below 0: not at all
+  bool number = false;  ///< aligned right
+  double shade = -1;    ///< 0..1: how strongly the cell is tinted; below 0: not at all
 
   static Cell text(std::string_view value) { return {escape(value)}; }
-  static Cell figure(std::string value, double shade = -1) { return {std::move(value), true, shade}; }
+  static Cell figure(std::string value, double shade = -1) {
+    return {std::move(value), true, shade};
+  }
 };
 
 /// @param header   escaped here; columns whose cells are numbers are aligned right

@@ -1,6 +1,7 @@
 #include "results/report/html_report.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <stdexcept>
 
 #include "results/report/html.h"
@@ -53,8 +54,12 @@ struct Strip {
 
 Strip make_strip(const Frames& frames, const std::vector<std::int64_t>& chosen,
                  std::int64_t max_height) {
-  const std::int64_t height = std::min(frames.height, max_height);
-  const std::int64_t width = std::max<std::int64_t>(1, frames.width * height / frames.height);
+  // Frames wider than four times the height are shrunk further: encoders have a largest width.
+  const std::int64_t max_width = std::min(frames.width, 4 * max_height);
+  const std::int64_t height = std::clamp<std::int64_t>(frames.height * max_width / frames.width, 1,
+                                                       std::min(frames.height, max_height));
+  const std::int64_t width =
+      std::clamp<std::int64_t>(frames.width * height / frames.height, 1, max_width);
   Strip strip{height, width * static_cast<std::int64_t>(chosen.size()), width, {}};
   strip.rgb.resize(static_cast<std::size_t>(strip.height * strip.width * 3));
   for (std::size_t i = 0; i < chosen.size(); ++i) {
@@ -62,8 +67,7 @@ Strip make_strip(const Frames& frames, const std::vector<std::int64_t>& chosen,
         shrink(frames.frame(chosen[i]), frames.height, frames.width, height, width);
     for (std::int64_t y = 0; y < height; ++y) {
       std::copy_n(small.data() + y * width * 3, width * 3,
-                  strip.rgb.data() +
-                      (y * strip.width + static_cast<std::int64_t>(i) * width) * 3);
+                  strip.rgb.data() + (y * strip.width + static_cast<std::int64_t>(i) * width) * 3);
     }
   }
   return strip;
@@ -115,8 +119,7 @@ bool HtmlReport::wants(const ClipResult& result) const {
     return false;
   }
   const auto of_class = examples_by_class_.find(result.pyramids.front().target.class_index);
-  return of_class == examples_by_class_.end() ||
-         of_class->second < options_.max_examples_a_class;
+  return of_class == examples_by_class_.end() || of_class->second < options_.max_examples_a_class;
 }
 
 void HtmlReport::add_example(const Clip& clip, const ClipResult& result) {
@@ -135,8 +138,8 @@ void HtmlReport::add_example(const Clip& clip, const ClipResult& result) {
                   .label = result.label,
                   .prediction = result.prediction,
                   .target_class = pyramid.target.class_index,
-                  .probability = softmax_probability(
-                      result.logits, static_cast<std::size_t>(result.prediction)),
+                  .probability = softmax_probability(result.logits,
+                                                     static_cast<std::size_t>(result.prediction)),
                   .target_value = pyramid.target.value,
                   .strip_width_px = static_cast<int>(strip.width),
                   .frames_uri = packed(strip.rgb)};
@@ -151,8 +154,7 @@ void HtmlReport::add_example(const Clip& clip, const ClipResult& result) {
   for (const std::int64_t i :
        evenly_spread(static_cast<std::int64_t>(with_tube.size()), options_.max_layers)) {
     const PyramidLayer& layer = *with_tube[static_cast<std::size_t>(i)];
-    const HeatMap heat =
-        heat_map(layer.tube, clip.frames.length, strip.height, strip.frame_width);
+    const HeatMap heat = heat_map(layer.tube, clip.frames.length, strip.height, strip.frame_width);
     example.tubes.push_back({layer.name, layer.depth, tube_caption(layer.tube, heat.status),
                              packed(heated(strip, heat, chosen))});
   }
@@ -170,15 +172,15 @@ std::string HtmlReport::examples_html(const RunStatistics& s) const {
     out += "<section class=\"clip\">\n<h3>" + html::escape(e.clip_id);
     if (e.view > 0) out += ", view " + std::to_string(e.view);
     out += "</h3>\n<p>explained: <b>" + html::escape(s.class_name(e.target_class)) + "</b> (" +
-           html::fixed(e.target_value, 3) + "); label: " +
-           (e.label < 0 ? "none" : html::escape(s.class_name(e.label))) +
+           html::fixed(e.target_value, 3) +
+           "); label: " + (e.label < 0 ? "none" : html::escape(s.class_name(e.label))) +
            "; prediction: " + html::escape(s.class_name(e.prediction)) + " (" +
            html::fixed(100 * e.probability, 1) + " %)</p>\n";
     std::string times;
     for (const double t : e.times_s) times += (times.empty() ? "" : ", ") + html::fixed(t, 2);
     out += "<figure>" + image(e.frames_uri, e.strip_width_px, "frames of " + e.clip_id) +
-           "<figcaption>" + html::escape(e.path) +
-           (times.empty() ? "" : "; seconds " + times) + "</figcaption></figure>\n";
+           "<figcaption>" + html::escape(e.path) + (times.empty() ? "" : "; seconds " + times) +
+           "</figcaption></figure>\n";
     for (const TubeStrip& tube : e.tubes) {
       out += "<figure>" +
              image(tube.image_uri, e.strip_width_px, "tube of " + tube.layer + " over the frames") +

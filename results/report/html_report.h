@@ -1,6 +1,7 @@
 // summary.html: a run's tables, and for some clips frames beside their tubes; one file, no scripts.
 //
-//   HtmlReport report({.max_examples = 12}, encode_jpeg);
+//   HtmlReport report({.max_examples = 12},
+//                     [](auto* rgb, int w, int h) { return encode_jpeg(rgb, w, h); });
 //   if (report.wants(result)) report.add_example(clip, result);
 //   report.write(folder / "summary.html", statistics);
 #pragma once
@@ -24,11 +25,11 @@ using ImageEncoder =
     std::function<std::vector<std::uint8_t>(const std::uint8_t* rgb, int width, int height)>;
 
 struct HtmlReportOptions {
-  int max_examples = 12;        ///< clips that are pictured
-  int max_examples_a_class = 1; ///< of them of one explained class
-  int frames = 6;               ///< pictured of a clip, evenly spread
-  int max_layers = 4;           ///< tubes pictured of a clip, evenly spread over the depths
-  int frame_height_px = 112;    ///< larger frames are shrunk to this height
+  int max_examples = 12;         ///< clips that are pictured
+  int max_examples_a_class = 1;  ///< of them of one explained class
+  int frames = 6;                ///< pictured of a clip, evenly spread
+  int max_layers = 4;            ///< tubes pictured of a clip, evenly spread over the depths
+  int frame_height_px = 112;     ///< larger frames are shrunk to this height
 };
 
 /// Gathers some clips during a run, as packed pictures, and writes the page at its end.
@@ -48,8 +49,8 @@ class HtmlReport {
   struct TubeStrip {
     std::string layer;
     int depth = 0;
-    std::string caption;          ///< size and range of the tube, or why nothing is drawn
-    std::string image_uri;        ///< `data:…`, the frames under the tube
+    std::string caption;    ///< size and range of the tube, or why nothing is drawn
+    std::string image_uri;  ///< `data:…`, the frames under the tube
   };
   struct Example {
     std::string clip_id, path;

@@ -45,9 +45,12 @@ constexpr float kMaxCover = 0.75F;
 
 std::string_view to_string(HeatStatus status) {
   switch (status) {
-    case HeatStatus::kDrawn: return "drawn";
-    case HeatStatus::kConstant: return "constant";
-    case HeatStatus::kNotFinite: return "not finite";
+    case HeatStatus::kDrawn:
+      return "drawn";
+    case HeatStatus::kConstant:
+      return "constant";
+    case HeatStatus::kNotFinite:
+      return "not finite";
   }
   throw std::logic_error("HeatStatus out of range");
 }
@@ -57,11 +60,11 @@ std::vector<float> upsample_trilinear(const Tube& tube, std::int64_t length, std
   if (tube.length < 1 || tube.height < 1 || tube.width < 1 || length < 1 || height < 1 ||
       width < 1 ||
       tube.values.size() != static_cast<std::size_t>(tube.length * tube.height * tube.width)) {
-    throw std::invalid_argument(
-        "cannot draw a tube of " + std::to_string(tube.length) + "x" +
-        std::to_string(tube.height) + "x" + std::to_string(tube.width) + " (" +
-        std::to_string(tube.values.size()) + " values) at " + std::to_string(length) + "x" +
-        std::to_string(height) + "x" + std::to_string(width));
+    throw std::invalid_argument("cannot draw a tube of " + std::to_string(tube.length) + "x" +
+                                std::to_string(tube.height) + "x" + std::to_string(tube.width) +
+                                " (" + std::to_string(tube.values.size()) + " values) at " +
+                                std::to_string(length) + "x" + std::to_string(height) + "x" +
+                                std::to_string(width));
   }
   const std::vector<Neighbours> over_t = neighbours(tube.length, length);
   const std::vector<Neighbours> over_y = neighbours(tube.height, height);
@@ -81,9 +84,9 @@ std::vector<float> upsample_trilinear(const Tube& tube, std::int64_t length, std
         const auto along_x = [&x](const float* cells) {
           return between(cells[x.first], cells[x.second], x.second_weight);
         };
-        *target++ = between(between(along_x(row00), along_x(row01), y.second_weight),
-                            between(along_x(row10), along_x(row11), y.second_weight),
-                            t.second_weight);
+        *target++ =
+            between(between(along_x(row00), along_x(row01), y.second_weight),
+                    between(along_x(row10), along_x(row11), y.second_weight), t.second_weight);
       }
     }
   }

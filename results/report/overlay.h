@@ -53,7 +53,6 @@ std::array<std::uint8_t, 3> heat_colour(float heat);
 /// @param heat    [height, width], 0..1
 /// @param pixels  height * width
 /// @param out     [height, width, 3]; may be `rgb` itself
-void blend_heat(const std::uint8_t* rgb, const float* heat, std::int64_t pixels,
-                std::uint8_t* out);
+void blend_heat(const std::uint8_t* rgb, const float* heat, std::int64_t pixels, std::uint8_t* out);
 
 }  // namespace cfp

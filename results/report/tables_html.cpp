@@ -67,13 +67,13 @@ std::string headline(const RunStatistics& s) {
   add_term(out, "network", escape(info.network));
   add_term(out, "method", escape(info.method));
   add_term(out, "data", escape(info.dataset));
-  add_term(out, "clips", std::to_string(s.done()) + " done, " + std::to_string(s.failed()) +
-                             " failed");
+  add_term(out, "clips",
+           std::to_string(s.done()) + " done, " + std::to_string(s.failed()) + " failed");
   if (s.labelled() > 0) {
     add_term(out, "accuracy",
-             "top-1 " + percent(s.top1()) + ", top-5 " + percent(s.top5()) +
-                 ", mean of classes " + percent(s.mean_class_accuracy()) + " (" +
-                 std::to_string(s.labelled()) + " labelled clips)");
+             "top-1 " + percent(s.top1()) + ", top-5 " + percent(s.top5()) + ", mean of classes " +
+                 percent(s.mean_class_accuracy()) + " (" + std::to_string(s.labelled()) +
+                 " labelled clips)");
   }
   if (!s.counts().found.empty()) {
     add_term(out, "pyramid",
@@ -97,14 +97,13 @@ std::string layers_table(const RunStatistics& s) {
         layer.kernels > 0 && !layer.counts.found.empty()
             ? std::optional(layer.counts.found.mean() / static_cast<double>(layer.kernels))
             : std::nullopt;
-    rows.push_back({Cell::text(layer.name), count_cell(layer.depth), count_cell(layer.kernels),
-                    Cell::figure(mean_and_spread(layer.counts.found), share.value_or(-1)),
-                    Cell::figure(mean(layer.counts.reached)),
-                    count_cell(layer.kernels_ever_found()),
-                    Cell::figure(mean(layer.counts.found_channels)),
-                    Cell::figure(mean_and_spread(layer.counts.edges)),
-                    layer.found_share.empty() ? Cell::figure("–")
-                                              : share_cell(layer.found_share.mean())});
+    rows.push_back(
+        {Cell::text(layer.name), count_cell(layer.depth), count_cell(layer.kernels),
+         Cell::figure(mean_and_spread(layer.counts.found), share.value_or(-1)),
+         Cell::figure(mean(layer.counts.reached)), count_cell(layer.kernels_ever_found()),
+         Cell::figure(mean(layer.counts.found_channels)),
+         Cell::figure(mean_and_spread(layer.counts.edges)),
+         layer.found_share.empty() ? Cell::figure("–") : share_cell(layer.found_share.mean())});
   }
   return "<h2>Layers</h2>\n" +
          table("From the class downwards; means over clips, ± standard deviation",
@@ -118,12 +117,11 @@ std::string classes_table(const RunStatistics& s) {
   for (const int i : seen_classes(s)) {
     if (rows.size() == kMaxClassRows) break;
     const ClassStatistics& c = s.classes()[static_cast<std::size_t>(i)];
-    rows.push_back({Cell::text(s.class_name(i)), count_cell(c.labelled),
-                    share_cell(ratio(c.top1, c.labelled)), share_cell(ratio(c.top5, c.labelled)),
-                    count_cell(c.predicted), count_cell(c.explained),
-                    Cell::figure(mean_and_spread(c.counts.found)),
-                    Cell::figure(mean_and_spread(c.counts.edges)),
-                    Cell::figure(mean(c.target_value, 3))});
+    rows.push_back(
+        {Cell::text(s.class_name(i)), count_cell(c.labelled), share_cell(ratio(c.top1, c.labelled)),
+         share_cell(ratio(c.top5, c.labelled)), count_cell(c.predicted), count_cell(c.explained),
+         Cell::figure(mean_and_spread(c.counts.found)),
+         Cell::figure(mean_and_spread(c.counts.edges)), Cell::figure(mean(c.target_value, 3))});
   }
   if (rows.empty()) return "";
   return "<h2>Classes</h2>\n" +
@@ -147,14 +145,14 @@ std::string confusion_table(const RunStatistics& s) {
     for (const int prediction : seen) {
       const std::int64_t clips = s.confusion(label, prediction);
       shown += clips;
-      row.push_back(Cell::figure(clips == 0 ? "" : std::to_string(clips),
-                                 ratio(clips, all).value_or(-1)));
+      row.push_back(
+          Cell::figure(clips == 0 ? "" : std::to_string(clips), ratio(clips, all).value_or(-1)));
     }
     row.push_back(Cell::figure(all == shown ? "" : std::to_string(all - shown)));
     rows.push_back(std::move(row));
   }
-  return "<h2>Confusion</h2>\n" + table("Clips of a label (row) predicted as a class (column)",
-                                        header, rows);
+  return "<h2>Confusion</h2>\n" +
+         table("Clips of a label (row) predicted as a class (column)", header, rows);
 }
 
 std::string overlap_matrix(const RunStatistics& s, const std::vector<ClassOverlap>& overlaps,
@@ -186,8 +184,7 @@ std::string overlap_pairs(const RunStatistics& s, std::vector<ClassOverlap> over
     if (rows.size() == kMaxPairs) break;
     const std::optional<double> jaccard = o.jaccard();
     rows.push_back({Cell::text(s.class_name(o.first)), Cell::text(s.class_name(o.second)),
-                    count_cell(o.first_kernels), count_cell(o.second_kernels),
-                    count_cell(o.shared),
+                    count_cell(o.first_kernels), count_cell(o.second_kernels), count_cell(o.shared),
                     Cell::figure(jaccard ? fixed(*jaccard, 2) : "–", jaccard.value_or(-1))});
   }
   return table("The pairs that overlap most; all stand in class_overlap.csv",

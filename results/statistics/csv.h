@@ -12,8 +12,7 @@ namespace cfp {
 
 /// @return the shortest text that reads back as the same number, whatever the locale
 template <class T>
-  requires std::integral<T> || std::floating_point<T>
-std::string number_text(T value) {
+requires std::integral<T> || std::floating_point<T> std::string number_text(T value) {
   char buffer[64];
   const auto [end, error] = std::to_chars(buffer, buffer + sizeof buffer, value);
   return {buffer, end};
@@ -26,8 +25,8 @@ class CsvCell {
   CsvCell(const std::string& text) : CsvCell(std::string_view(text)) {}  // NOLINT
   CsvCell(const char* text) : CsvCell(std::string_view(text)) {}         // NOLINT
   template <class T>
-    requires std::integral<T> || std::floating_point<T>
-  CsvCell(T value) : text_(number_text(value)) {}  // NOLINT
+  requires std::integral<T> || std::floating_point<T> CsvCell(T value)
+      : text_(number_text(value)) {}  // NOLINT
   template <class T>
   CsvCell(const std::optional<T>& value) : text_(value ? number_text(*value) : "") {}  // NOLINT
 

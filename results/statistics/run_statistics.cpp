@@ -332,8 +332,8 @@ std::vector<ClassOverlap> RunStatistics::overlaps(std::optional<std::size_t> lay
   for (auto a = sets.begin(); a != sets.end(); ++a) {
     const std::int64_t size_a = count_bits(a->second);
     for (auto b = std::next(a); b != sets.end(); ++b) {
-      overlaps.push_back({a->first, b->first, size_a, count_bits(b->second),
-                          count_shared(a->second, b->second)});
+      overlaps.push_back(
+          {a->first, b->first, size_a, count_bits(b->second), count_shared(a->second, b->second)});
     }
   }
   return overlaps;

@@ -1,4 +1,5 @@
-// What a run, or a shard of it, amounts to: gathered clip by clip, merged exactly, never kept whole.
+// What a run, or a shard of it, amounts to: gathered clip by clip, merged exactly, never kept
+// whole.
 //
 //   RunStatistics statistics({.name = "demo", .class_names = names, …});
 //   for (…) statistics.add(result);      // or statistics.add_failure(failure)
@@ -32,10 +33,10 @@ struct RunInfo {
 
 /// Gathered over the explained targets of some clips.
 struct PyramidCounts {
-  Accumulator found;            ///< kernels found, a target
-  Accumulator reached;          ///< kernels found and reached, a target
-  Accumulator found_channels;   ///< channels found of the tensors that enter layers, a target
-  Accumulator edges;            ///< edges, a target
+  Accumulator found;           ///< kernels found, a target
+  Accumulator reached;         ///< kernels found and reached, a target
+  Accumulator found_channels;  ///< channels found of the tensors that enter layers, a target
+  Accumulator edges;           ///< edges, a target
 
   void merge(const PyramidCounts& other);
 };
@@ -59,14 +60,14 @@ struct LayerStatistics {
 
 /// One class over all clips.
 struct ClassStatistics {
-  std::int64_t labelled = 0;    ///< clips with this label
-  std::int64_t top1 = 0;        ///< of them, predicted so
-  std::int64_t top5 = 0;        ///< of them, among the five largest logits
-  std::int64_t predicted = 0;   ///< clips predicted so, labelled or not
+  std::int64_t labelled = 0;            ///< clips with this label
+  std::int64_t top1 = 0;                ///< of them, predicted so
+  std::int64_t top5 = 0;                ///< of them, among the five largest logits
+  std::int64_t predicted = 0;           ///< clips predicted so, labelled or not
   std::int64_t predicted_labelled = 0;  ///< of them, those with a label: what precision is of
-  std::int64_t explained = 0;   ///< targets that are this class
-  PyramidCounts counts;         ///< over all layers, the classifier's included
-  Accumulator target_value;     ///< y
+  std::int64_t explained = 0;           ///< targets that are this class
+  PyramidCounts counts;                 ///< over all layers, the classifier's included
+  Accumulator target_value;             ///< y
 };
 
 /// A clip named in a short list.
@@ -75,7 +76,7 @@ struct NotedClip {
   int view = 0;
   std::string clip_id;
   int label = -1, prediction = 0;
-  double value = 0;             ///< what the list is ordered by
+  double value = 0;  ///< what the list is ordered by
 };
 
 /// The larger value first, then the earlier row.
@@ -91,7 +92,7 @@ struct EarlierRowFirst {
 /// How much the kernel sets of two classes overlap. A class's set are the kernels found in at
 /// least half of its explained clips; the classifier's do not count, it has one a class.
 struct ClassOverlap {
-  int first = 0, second = 0;             ///< classes, first < second
+  int first = 0, second = 0;  ///< classes, first < second
   std::int64_t first_kernels = 0, second_kernels = 0, shared = 0;
   /// Jaccard index: shared over the union; absent where both sets are empty.
   std::optional<double> jaccard() const;

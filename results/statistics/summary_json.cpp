@@ -36,9 +36,12 @@ Json to_json(const NotedClip& clip, const char* value_name, const RunStatistics&
 }
 
 Json to_json(const Failure& failure) {
-  return {{"row", failure.row},     {"clip_id", failure.clip_id},
-          {"path", failure.path},   {"stage", failure.stage},
-          {"reason", std::string(to_string(failure.reason))}, {"message", failure.message}};
+  return {{"row", failure.row},
+          {"clip_id", failure.clip_id},
+          {"path", failure.path},
+          {"stage", failure.stage},
+          {"reason", std::string(to_string(failure.reason))},
+          {"message", failure.message}};
 }
 
 Json classes_json(const RunStatistics& s) {
@@ -46,9 +49,9 @@ Json classes_json(const RunStatistics& s) {
   for (int i = 0; i < s.num_classes(); ++i) {
     const ClassStatistics& c = s.classes()[static_cast<std::size_t>(i)];
     if (c.labelled == 0 && c.predicted == 0 && c.explained == 0) continue;
-    Json json = {{"class", i},         {"name", s.class_name(i)}, {"labelled", c.labelled},
-                 {"top1", c.top1},     {"top5", c.top5},          {"predicted", c.predicted},
-                 {"explained", c.explained}};
+    Json json = {
+        {"class", i},     {"name", s.class_name(i)},  {"labelled", c.labelled},  {"top1", c.top1},
+        {"top5", c.top5}, {"predicted", c.predicted}, {"explained", c.explained}};
     if (c.explained > 0) json["pyramid"] = to_json(c.counts);
     classes.push_back(std::move(json));
   }
@@ -85,9 +88,10 @@ Json overlap_json(const RunStatistics& s) {
 
 std::string summary_json(const RunStatistics& s) {
   const RunInfo& info = s.info();
-  Json json = {{"schema_version", 1},       {"name", info.name},
-               {"network", info.network},   {"method", info.method},
-               {"dataset", info.dataset},   {"weights", info.random_weights ? "random" : "checkpoint"}};
+  Json json = {
+      {"schema_version", 1},     {"name", info.name},
+      {"network", info.network}, {"method", info.method},
+      {"dataset", info.dataset}, {"weights", info.random_weights ? "random" : "checkpoint"}};
   if (info.random_weights) json["note"] = kRandomWeightsNote;
   json["clips"] = {{"done", s.done()}, {"failed", s.failed()}, {"labelled", s.labelled()}};
   Json reasons = Json::object();

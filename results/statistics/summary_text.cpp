@@ -128,8 +128,8 @@ std::string head(const RunStatistics& s) {
 
 std::string layers_text(const RunStatistics& s, std::size_t limit) {
   if (s.layers().empty()) return "";
-  TextTable table({"layer", "depth", "kernels", "found", "reached", "ever found", "edges",
-                   "P on found"});
+  TextTable table(
+      {"layer", "depth", "kernels", "found", "reached", "ever found", "edges", "P on found"});
   const std::size_t shown = std::min(limit, s.layers().size());
   for (std::size_t i = 0; i < shown; ++i) {
     const LayerStatistics& layer = s.layers()[i];

@@ -57,13 +57,12 @@ void write_per_class(const std::filesystem::path& path, const RunStatistics& s) 
       "edges_std,target_mean,target_std,weights\n");
   for (int i = 0; i < s.num_classes(); ++i) {
     const ClassStatistics& c = s.classes()[static_cast<std::size_t>(i)];
-    file.write(csv_line({i, s.class_name(i), c.labelled, c.top1, ratio(c.top1, c.labelled), c.top5,
-                         ratio(c.top5, c.labelled), c.predicted,
-                         ratio(s.confusion(i, i), c.predicted_labelled), c.explained,
-                         mean(c.counts.found), deviation(c.counts.found), mean(c.counts.reached),
-                         mean(c.counts.found_channels), mean(c.counts.edges),
-                         deviation(c.counts.edges), mean(c.target_value),
-                         deviation(c.target_value), weights_cell(s)}));
+    file.write(csv_line(
+        {i, s.class_name(i), c.labelled, c.top1, ratio(c.top1, c.labelled), c.top5,
+         ratio(c.top5, c.labelled), c.predicted, ratio(s.confusion(i, i), c.predicted_labelled),
+         c.explained, mean(c.counts.found), deviation(c.counts.found), mean(c.counts.reached),
+         mean(c.counts.found_channels), mean(c.counts.edges), deviation(c.counts.edges),
+         mean(c.target_value), deviation(c.target_value), weights_cell(s)}));
   }
   file.finish();
 }
@@ -87,11 +86,25 @@ void write_per_layer(const std::filesystem::path& path, const RunStatistics& s) 
   for (std::size_t i = 0; i < s.layers().size(); ++i) {
     const LayerStatistics& layer = s.layers()[i];
     const PyramidCounts& n = layer.counts;
-    file.write(csv_line({layer.name, layer.depth, layer.kernels, layer.channels, n.found.count(),
-                         mean(n.found), deviation(n.found), minimum(n.found), maximum(n.found),
-                         mean(n.reached), layer.kernels_ever_found(), mean(n.found_channels),
-                         mean(n.edges), deviation(n.edges), minimum(n.edges), maximum(n.edges),
-                         mean(layer.found_share), mean(mean_overlap(s, i)), layer.constant_tubes,
+    file.write(csv_line({layer.name,
+                         layer.depth,
+                         layer.kernels,
+                         layer.channels,
+                         n.found.count(),
+                         mean(n.found),
+                         deviation(n.found),
+                         minimum(n.found),
+                         maximum(n.found),
+                         mean(n.reached),
+                         layer.kernels_ever_found(),
+                         mean(n.found_channels),
+                         mean(n.edges),
+                         deviation(n.edges),
+                         minimum(n.edges),
+                         maximum(n.edges),
+                         mean(layer.found_share),
+                         mean(mean_overlap(s, i)),
+                         layer.constant_tubes,
                          weights_cell(s)}));
   }
   file.finish();
@@ -104,9 +117,9 @@ void write_per_layer_class(const std::filesystem::path& path, const RunStatistic
       "edges_mean,weights\n");
   for (const LayerStatistics& layer : s.layers()) {
     for (const auto& [index, n] : layer.counts_by_class) {
-      file.write(csv_line({layer.name, index, s.class_name(index), n.found.count(), mean(n.found),
-                           mean(n.reached), mean(n.found_channels), mean(n.edges),
-                           weights_cell(s)}));
+      file.write(
+          csv_line({layer.name, index, s.class_name(index), n.found.count(), mean(n.found),
+                    mean(n.reached), mean(n.found_channels), mean(n.edges), weights_cell(s)}));
     }
   }
   file.finish();
@@ -120,8 +133,8 @@ void write_per_kernel(const std::filesystem::path& path, const RunStatistics& s)
       const std::int64_t targets = s.classes()[static_cast<std::size_t>(index)].explained;
       for (std::size_t k = 0; k < found.size(); ++k) {
         if (found[k] == 0) continue;
-        file.write(csv_line({layer.name, k, index, found[k], targets, ratio(found[k], targets),
-                             weights_cell(s)}));
+        file.write(csv_line(
+            {layer.name, k, index, found[k], targets, ratio(found[k], targets), weights_cell(s)}));
       }
     }
   }
@@ -140,12 +153,11 @@ void write_confusion(const std::filesystem::path& path, const RunStatistics& s) 
 
 void write_class_overlap(const std::filesystem::path& path, const RunStatistics& s) {
   OutputFile file(path);
-  file.write(
-      "class_a,name_a,class_b,name_b,kernels_a,kernels_b,shared_kernels,jaccard,weights\n");
+  file.write("class_a,name_a,class_b,name_b,kernels_a,kernels_b,shared_kernels,jaccard,weights\n");
   for (const ClassOverlap& o : s.overlaps()) {
-    file.write(csv_line({o.first, s.class_name(o.first), o.second, s.class_name(o.second),
-                         o.first_kernels, o.second_kernels, o.shared, o.jaccard(),
-                         weights_cell(s)}));
+    file.write(
+        csv_line({o.first, s.class_name(o.first), o.second, s.class_name(o.second), o.first_kernels,
+                  o.second_kernels, o.shared, o.jaccard(), weights_cell(s)}));
   }
   file.finish();
 }
@@ -169,9 +181,9 @@ FailuresCsv::FailuresCsv(const std::filesystem::path& path, bool random_weights)
 }
 
 void FailuresCsv::add(const Failure& failure) {
-  file_.write(csv_line({failure.row, failure.clip_id, failure.path, failure.stage,
-                        to_string(failure.reason), failure.message,
-                        weights_cell(random_weights_)}));
+  file_.write(
+      csv_line({failure.row, failure.clip_id, failure.path, failure.stage,
+                to_string(failure.reason), failure.message, weights_cell(random_weights_)}));
 }
 
 }  // namespace cfp

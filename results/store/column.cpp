@@ -1,11 +1,11 @@
 #include "results/store/column.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstring>
 #include <functional>
 #include <numeric>
+
+#include <fmt/format.h>
 
 #include "stages/core/errors.h"
 
@@ -14,20 +14,28 @@ namespace {
 
 // A part of a deep network has more than a thousand datasets, each with one chunk in memory.
 constexpr std::size_t kChunkBytes = 32 * 1024;
-constexpr std::uint64_t kMaxChunkRows = 64;       ///< of rows with a shape
-constexpr std::uint64_t kMaxChunkElements = 8192; ///< of rows that are one element
+constexpr std::uint64_t kMaxChunkRows = 64;        ///< of rows with a shape
+constexpr std::uint64_t kMaxChunkElements = 8192;  ///< of rows that are one element
 constexpr std::uint64_t kTextChunkRows = 64;
 
 hid_t stored_type(Number number) {
   switch (number) {
-    case Number::kUInt8: return H5T_STD_U8LE;
-    case Number::kUInt16: return H5T_STD_U16LE;
-    case Number::kUInt32: return H5T_STD_U32LE;
-    case Number::kUInt64: return H5T_STD_U64LE;
-    case Number::kInt32: return H5T_STD_I32LE;
-    case Number::kInt64: return H5T_STD_I64LE;
-    case Number::kFloat32: return H5T_IEEE_F32LE;
-    case Number::kFloat64: return H5T_IEEE_F64LE;
+    case Number::kUInt8:
+      return H5T_STD_U8LE;
+    case Number::kUInt16:
+      return H5T_STD_U16LE;
+    case Number::kUInt32:
+      return H5T_STD_U32LE;
+    case Number::kUInt64:
+      return H5T_STD_U64LE;
+    case Number::kInt32:
+      return H5T_STD_I32LE;
+    case Number::kInt64:
+      return H5T_STD_I64LE;
+    case Number::kFloat32:
+      return H5T_IEEE_F32LE;
+    case Number::kFloat64:
+      return H5T_IEEE_F64LE;
   }
   throw std::logic_error("Number out of range");
 }
@@ -95,28 +103,40 @@ void write_rows(const std::string& item, hid_t dataset, const std::vector<hsize_
 
 std::size_t size_of(Number number) {
   switch (number) {
-    case Number::kUInt8: return 1;
-    case Number::kUInt16: return 2;
+    case Number::kUInt8:
+      return 1;
+    case Number::kUInt16:
+      return 2;
     case Number::kUInt32:
     case Number::kInt32:
-    case Number::kFloat32: return 4;
+    case Number::kFloat32:
+      return 4;
     case Number::kUInt64:
     case Number::kInt64:
-    case Number::kFloat64: return 8;
+    case Number::kFloat64:
+      return 8;
   }
   throw std::logic_error("Number out of range");
 }
 
 hid_t native_type(Number number) {
   switch (number) {
-    case Number::kUInt8: return H5T_NATIVE_UINT8;
-    case Number::kUInt16: return H5T_NATIVE_UINT16;
-    case Number::kUInt32: return H5T_NATIVE_UINT32;
-    case Number::kUInt64: return H5T_NATIVE_UINT64;
-    case Number::kInt32: return H5T_NATIVE_INT32;
-    case Number::kInt64: return H5T_NATIVE_INT64;
-    case Number::kFloat32: return H5T_NATIVE_FLOAT;
-    case Number::kFloat64: return H5T_NATIVE_DOUBLE;
+    case Number::kUInt8:
+      return H5T_NATIVE_UINT8;
+    case Number::kUInt16:
+      return H5T_NATIVE_UINT16;
+    case Number::kUInt32:
+      return H5T_NATIVE_UINT32;
+    case Number::kUInt64:
+      return H5T_NATIVE_UINT64;
+    case Number::kInt32:
+      return H5T_NATIVE_INT32;
+    case Number::kInt64:
+      return H5T_NATIVE_INT64;
+    case Number::kFloat32:
+      return H5T_NATIVE_FLOAT;
+    case Number::kFloat64:
+      return H5T_NATIVE_DOUBLE;
   }
   throw std::logic_error("Number out of range");
 }

@@ -20,10 +20,10 @@ hid_t native_type(Number number);
 /// What a dataset is called, what it holds and what it means.
 struct ColumnSpec {
   std::string name;
-  std::vector<hsize_t> row_shape;   ///< of one row; empty: one element a row
-  std::string axes;                 ///< names of all axes: `clips, targets, kernels`
-  std::string unit;                 ///< `s`, `1`, …
-  std::string meaning;              ///< one sentence
+  std::vector<hsize_t> row_shape;  ///< of one row; empty: one element a row
+  std::string axes;                ///< names of all axes: `clips, targets, kernels`
+  std::string unit;                ///< `s`, `1`, …
+  std::string meaning;             ///< one sentence
 };
 
 /// Numbers, appended a row at a time, written a chunk at a time; holds at most one chunk.

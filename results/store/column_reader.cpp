@@ -1,7 +1,7 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <limits>
+
+#include <fmt/format.h>
 
 #include "results/store/column.h"
 #include "stages/core/errors.h"
@@ -15,9 +15,8 @@ void check_filters(hid_t creation, const std::string& item) {
   for (int i = 0; i < filters; ++i) {
     unsigned flags = 0, config = 0;
     std::size_t parameters = 0;
-    const H5Z_filter_t filter =
-        H5Pget_filter2(creation, static_cast<unsigned>(i), &flags, &parameters, nullptr, 0,
-                       nullptr, &config);
+    const H5Z_filter_t filter = H5Pget_filter2(creation, static_cast<unsigned>(i), &flags,
+                                               &parameters, nullptr, 0, nullptr, &config);
     if (filter != H5Z_FILTER_SHUFFLE && filter != H5Z_FILTER_DEFLATE) {
       throw SystemError(fmt::format("{}: filter {}; a part has shuffle and deflate only", item,
                                     static_cast<int>(filter)));
@@ -90,6 +89,14 @@ ColumnReader::ColumnReader(const std::string& file, hid_t parent, const std::str
   const std::uint64_t chunk_bytes =
       checked_chunk_bytes(creation.get(), rank + 1, bytes, row_shape_, item_);
   budget.take(chunk_bytes, item_);
+  // Deflate packs at most 1032 to 1. More rows than that exist only as a promise of the header.
+  constexpr double kMaxPacking = 1100;
+  const double stored_bytes = static_cast<double>(H5Dget_storage_size(probe.get()) + chunk_bytes);
+  const double promised_bytes =
+      static_cast<double>(rows_) * static_cast<double>(row_elements_ * element_bytes);
+  if (promised_bytes > kMaxPacking * stored_bytes) {
+    throw SystemError(fmt::format("{}: {} rows, more than its bytes can hold", item_, rows_));
+  }
 
   // One chunk stays in memory, so that rows read in order unpack each chunk once.
   probe.reset();
@@ -100,8 +107,8 @@ ColumnReader::ColumnReader(const std::string& file, hid_t parent, const std::str
 
 void ColumnReader::check_rows(std::uint64_t begin, std::uint64_t count) const {
   if (begin > rows_ || count > rows_ - begin) {
-    throw SystemError(fmt::format("{}: {} rows from row {} wanted, it has {}", item_, count, begin,
-                                  rows_));
+    throw SystemError(
+        fmt::format("{}: {} rows from row {} wanted, it has {}", item_, count, begin, rows_));
   }
 }
 
@@ -115,11 +122,11 @@ void ColumnReader::read_into(void* out, hid_t memory_type, std::uint64_t begin,
   check(H5Sselect_hyperslab(file_space.get(), H5S_SELECT_SET, start.data(), nullptr, block.data(),
                             nullptr),
         item_, kWhat);
-  const Space memory_space(check(
-      H5Screate_simple(static_cast<int>(block.size()), block.data(), nullptr), item_, kWhat));
-  check(H5Dread(dataset_.get(), memory_type, memory_space.get(), file_space.get(), H5P_DEFAULT,
-                out),
-        item_, kWhat);
+  const Space memory_space(
+      check(H5Screate_simple(static_cast<int>(block.size()), block.data(), nullptr), item_, kWhat));
+  check(
+      H5Dread(dataset_.get(), memory_type, memory_space.get(), file_space.get(), H5P_DEFAULT, out),
+      item_, kWhat);
 }
 
 template <class T>

@@ -1,9 +1,9 @@
 #include "results/store/hdf5.h"
 
-#include <fmt/format.h>
-
 #include <memory>
 #include <mutex>
+
+#include <fmt/format.h>
 
 #include "stages/core/errors.h"
 
@@ -59,18 +59,18 @@ void write_attribute(hid_t object, const char* name, const std::string& text,
   }
   const Type type = string_type();
   const Space scalar(check(H5Screate(H5S_SCALAR), item, "cannot make a scalar"));
-  const Attribute attribute(check(
-      H5Acreate2(object, name, type.get(), scalar.get(), H5P_DEFAULT, H5P_DEFAULT), item,
-      "cannot create an attribute"));
+  const Attribute attribute(
+      check(H5Acreate2(object, name, type.get(), scalar.get(), H5P_DEFAULT, H5P_DEFAULT), item,
+            "cannot create an attribute"));
   const char* data = text.c_str();
   check(H5Awrite(attribute.get(), type.get(), &data), item, "cannot write an attribute");
 }
 
 void write_attribute(hid_t object, const char* name, std::int32_t value, std::string_view item) {
   const Space scalar(check(H5Screate(H5S_SCALAR), item, "cannot make a scalar"));
-  const Attribute attribute(check(
-      H5Acreate2(object, name, H5T_STD_I32LE, scalar.get(), H5P_DEFAULT, H5P_DEFAULT), item,
-      "cannot create an attribute"));
+  const Attribute attribute(
+      check(H5Acreate2(object, name, H5T_STD_I32LE, scalar.get(), H5P_DEFAULT, H5P_DEFAULT), item,
+            "cannot create an attribute"));
   check(H5Awrite(attribute.get(), H5T_NATIVE_INT32, &value), item, "cannot write an attribute");
 }
 
@@ -78,12 +78,11 @@ namespace {
 
 /// Opens an attribute that must be one value of a class.
 Attribute open_scalar(hid_t object, const char* name, H5T_class_t wanted, std::string_view item) {
-  Attribute attribute(check(H5Aopen(object, name, H5P_DEFAULT), item,
-                            fmt::format("has no attribute {}", name)));
+  Attribute attribute(
+      check(H5Aopen(object, name, H5P_DEFAULT), item, fmt::format("has no attribute {}", name)));
   const Space space(check(H5Aget_space(attribute.get()), item, "cannot read an attribute"));
   const Type type(check(H5Aget_type(attribute.get()), item, "cannot read an attribute"));
-  if (H5Sget_simple_extent_type(space.get()) != H5S_SCALAR ||
-      H5Tget_class(type.get()) != wanted) {
+  if (H5Sget_simple_extent_type(space.get()) != H5S_SCALAR || H5Tget_class(type.get()) != wanted) {
     throw SystemError(fmt::format("{}: attribute {}: another type than in a part", item, name));
   }
   return attribute;
@@ -118,9 +117,8 @@ Group create_group(hid_t parent, const std::string& name, std::string_view item)
   check(H5Pset_obj_track_times(creation.get(), false), item, "cannot make a group");
   check(H5Pset_link_creation_order(creation.get(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
         item, "cannot make a group");
-  return Group(check(
-      H5Gcreate2(parent, name.c_str(), H5P_DEFAULT, creation.get(), H5P_DEFAULT), item,
-      fmt::format("cannot create the group {}", name)));
+  return Group(check(H5Gcreate2(parent, name.c_str(), H5P_DEFAULT, creation.get(), H5P_DEFAULT),
+                     item, fmt::format("cannot create the group {}", name)));
 }
 
 bool contains(hid_t parent, const std::string& name, std::string_view item) {

@@ -1,10 +1,10 @@
 // HDF5's C library behind calls that are always checked. Private to this room.
 #pragma once
 
-#include <hdf5.h>
-
 #include <string>
 #include <string_view>
+
+#include <hdf5.h>
 
 #include "stages/core/c_handle.h"
 

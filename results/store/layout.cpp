@@ -1,10 +1,10 @@
 #include "results/store/layout.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <set>
 #include <stdexcept>
+
+#include <fmt/format.h>
 
 namespace cfp::hdf5 {
 
@@ -24,11 +24,16 @@ std::vector<std::string> group_names(const std::vector<std::string>& names) {
 
 std::string_view name_of(RelevanceField field) {
   switch (field) {
-    case RelevanceField::kPositive: return "positive";
-    case RelevanceField::kNegative: return "negative";
-    case RelevanceField::kScore: return "score";
-    case RelevanceField::kFound: return "found";
-    case RelevanceField::kReached: return "reached";
+    case RelevanceField::kPositive:
+      return "positive";
+    case RelevanceField::kNegative:
+      return "negative";
+    case RelevanceField::kScore:
+      return "score";
+    case RelevanceField::kFound:
+      return "found";
+    case RelevanceField::kReached:
+      return "reached";
   }
   throw std::logic_error("RelevanceField out of range");
 }

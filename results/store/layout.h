@@ -1,4 +1,5 @@
-// Names, shapes and meanings of a part's datasets, for writer and reader alike. Private to this room.
+// Names, shapes and meanings of a part's datasets, for writer and reader alike. Private to this
+// room.
 #pragma once
 
 #include <string>

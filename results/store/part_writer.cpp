@@ -1,12 +1,12 @@
 #include "results/store/part_writer.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <optional>
 #include <stdexcept>
 #include <utility>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include "results/store/column.h"
 #include "results/store/pyramid_columns.h"
@@ -103,8 +103,8 @@ class ClipColumns {
   }
 
   void flush() {
-    for (Column* column : {&row_, &view_, &label_, &prediction_, &score_, &decode_s_, &network_s_,
-                           &pyramid_s_}) {
+    for (Column* column :
+         {&row_, &view_, &label_, &prediction_, &score_, &decode_s_, &network_s_, &pyramid_s_}) {
       column->flush();
     }
     clip_id_.flush();
@@ -161,7 +161,10 @@ class ExplainedColumns {
         logits_(file, root, {"logits", {classes_}, "clips, classes", "1", "the network's output"},
                 Number::kFloat32),
         class_index_(file, targets_group_.get(),
-                     {"class_index", {first.pyramids.size()}, "clips, targets", "index",
+                     {"class_index",
+                      {first.pyramids.size()},
+                      "clips, targets",
+                      "index",
                       "class that is explained"},
                      Number::kInt32),
         value_(file, targets_group_.get(),
@@ -269,9 +272,8 @@ void PartWriter::append(const ClipResult& clip) {
   if (parts.finished) throw std::logic_error(parts.temporary + ": a clip after finish()");
   const std::pair<std::int64_t, int> position{clip.row, clip.view};
   if (position <= parts.last) {
-    throw std::logic_error(fmt::format("clip {}: row {} view {} after row {} view {}",
-                                       clip.clip_id, clip.row, clip.view, parts.last.first,
-                                       parts.last.second));
+    throw std::logic_error(fmt::format("clip {}: row {} view {} after row {} view {}", clip.clip_id,
+                                       clip.row, clip.view, parts.last.first, parts.last.second));
   }
   if (clip.prediction < 0 || static_cast<std::size_t>(clip.prediction) >= clip.logits.size()) {
     throw std::logic_error(fmt::format("clip {}: prediction {} of {} logits", clip.clip_id,

@@ -1,4 +1,5 @@
-// The datasets of the pyramids of a part: /layers, /pyramid, /additions, /tubes. Private to this room.
+// The datasets of the pyramids of a part: /layers, /pyramid, /additions, /tubes. Private to this
+// room.
 #pragma once
 
 #include <memory>
