@@ -8,17 +8,17 @@
 namespace cfp {
 namespace {
 
-thread_local std::string t_last_complaint;
+thread_local std::string t_first_complaint;
 
 void remember_complaint(void*, int level, const char* format, va_list arguments) {
-  if (level > AV_LOG_ERROR) return;
+  if (level > AV_LOG_ERROR || !t_first_complaint.empty()) return;
   std::array<char, 256> line{};
   std::vsnprintf(line.data(), line.size(), format, arguments);
   std::string text(line.data());
   while (!text.empty() && (text.back() == '\n' || text.back() == '.' || text.back() == ' ')) {
     text.pop_back();
   }
-  if (!text.empty()) t_last_complaint = std::move(text);
+  if (!text.empty()) t_first_complaint = std::move(text);
 }
 
 }  // namespace
@@ -26,16 +26,16 @@ void remember_complaint(void*, int level, const char* format, va_list arguments)
 void capture_ffmpeg_log() {
   static std::once_flag once;
   std::call_once(once, [] { av_log_set_callback(remember_complaint); });
-  t_last_complaint.clear();
+  t_first_complaint.clear();
 }
 
-std::string last_complaint() { return t_last_complaint; }
+std::string first_complaint() { return t_first_complaint; }
 
 std::string failure_text(int status) {
   std::array<char, AV_ERROR_MAX_STRING_SIZE> name{};
   av_strerror(status, name.data(), name.size());
   std::string text(name.data());
-  if (!t_last_complaint.empty()) text += " (" + t_last_complaint + ")";
+  if (!t_first_complaint.empty()) text += " (" + t_first_complaint + ")";
   return text;
 }
 

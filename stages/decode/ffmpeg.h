@@ -34,16 +34,16 @@ using SwsContextPtr = CPtr<SwsContext, sws_freeContext>;
 /// must not decide how much memory is taken.
 inline constexpr int kMaxSide_px = 16384;
 
-/// Keeps FFmpeg from writing to the terminal and collects, for each thread, what it complains of.
-/// Cheap to call again; every function that uses FFmpeg calls it first.
+/// Keeps FFmpeg from writing to the terminal and notes, for each thread, what it complains of first;
+/// what follows is mostly a consequence. Forgets earlier complaints. Cheap; called before each use.
 void capture_ffmpeg_log();
 
-/// @return FFmpeg's name of `status`, and the last complaint that this thread's calls logged since
+/// @return FFmpeg's name of `status`, and the first complaint that this thread's calls logged since
 ///         capture_ffmpeg_log(), if any: `Invalid data found … (moov atom not found)`
 std::string failure_text(int status);
 
-/// @return the last complaint alone; empty where nothing was logged
-std::string last_complaint();
+/// @return the first complaint alone; empty where nothing was logged
+std::string first_complaint();
 
 /// @return `path` as a URL that FFmpeg cannot take for a protocol: `file:…`
 std::string file_url(const std::filesystem::path& path);

@@ -147,7 +147,7 @@ void MediaInput::check_size(const std::string& path, const DecodeLimits& limits)
   if (width < 1 || height < 1) {
     fail(FailureReason::kDecodeError, path,
          fmt::format("the size of the pictures cannot be found: {}",
-                     last_complaint().empty() ? "no picture decodes" : last_complaint()));
+                     first_complaint().empty() ? "no picture decodes" : first_complaint()));
   }
   if (width > kMaxSide_px || height > kMaxSide_px || width * height > limits.max_pixels) {
     fail(FailureReason::kUnreadable, path,

@@ -53,8 +53,8 @@ int PictureDecoder::receive_all(const Take& take) {
     if (status < 0) return status;
     const std::int64_t position = picture_->reordered_opaque;
     if ((picture_->flags & AV_FRAME_FLAG_CORRUPT) != 0 || picture_->decode_error_flags != 0) {
-      mark_damaged(position, last_complaint().empty() ? "the decoder marks the picture as damaged"
-                                                      : last_complaint());
+      mark_damaged(position, first_complaint().empty() ? "the decoder marks the picture as damaged"
+                                                      : first_complaint());
     }
     take(*picture_, position);
   }
