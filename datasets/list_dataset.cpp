@@ -102,8 +102,6 @@ Entry parse_path_label(const LineReader& lines, std::string_view line) {
   Entry entry{.line = lines.line_number(),
               .path = std::string(trim(line.substr(0, split))),
               .label = std::string(trim(line.substr(split)))};
-  if (entry.path.empty())
-    lines.fail(fmt::format("no path stands before the label '{}'", entry.label));
   if (has_media_extension(entry.path)) return entry;
   // Two forms that would pass for a path of an unknown kind and make every clip "missing".
   const auto words = words_of(line);
@@ -179,6 +177,9 @@ List read_list(const std::string& file) {
       }
       id_label_path = is_id_label_path(text);
       list.form = id_label_path ? "lines of id, label, path" : "lines of path, label";
+    }
+    if (line.starts_with('\t') && !id_label_path) {
+      lines.fail(fmt::format("no path stands before the label '{}'", text));
     }
     list.entries.push_back(id_label_path ? parse_id_label_path(lines, text)
                                          : parse_path_label(lines, text));

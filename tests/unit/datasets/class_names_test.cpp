@@ -1,0 +1,74 @@
+#include "datasets/class_names.h"
+
+#include <gmock/gmock.h>
+
+#include "stages/core/errors.h"
+#include "tests/unit/datasets/support.h"
+
+namespace cfp {
+namespace {
+
+using test::message_of;
+using test::TemporaryFolder;
+using test::write_file;
+using testing::AllOf;
+using testing::ElementsAre;
+using testing::HasSubstr;
+
+TEST(NormaliseClassName, MakesTheSpellingsOfKineticsListsEqual) {
+  EXPECT_EQ(normalise_class_name("air_drumming"), "air drumming");
+  EXPECT_EQ(normalise_class_name("\"Air  Drumming\""), "air drumming");
+  EXPECT_EQ(normalise_class_name(" passing_American football (in game)\r"),
+            "passing american football (in game)");
+  EXPECT_EQ(normalise_class_name("massaging person's head"), "massaging person's head");
+  EXPECT_EQ(normalise_class_name(""), "");
+  EXPECT_EQ(normalise_class_name("_ _"), "");
+  EXPECT_EQ(normalise_class_name("Caf\xC3\x89"), "caf\xC3\x89") << "bytes beyond ASCII stay";
+}
+
+TEST(ReadClassNames, KeepsTheOrderOfTheFile) {
+  const TemporaryFolder folder;
+  const auto file =
+      write_file(folder / "names.txt", "slicing onion\r\njetskiing\r\n cabinet \r\n\r\n");
+  EXPECT_THAT(read_class_names(file), ElementsAre("slicing onion", "jetskiing", "cabinet"));
+}
+
+TEST(ReadClassNames, RefusesWhatLeavesALabelUnclear) {
+  const TemporaryFolder folder;
+  const auto refusal = [&](std::string_view bytes) {
+    return message_of<ConfigError>([&] { read_class_names(write_file(folder / "n.txt", bytes)); });
+  };
+  EXPECT_THAT(refusal("a\n\nb\n"), HasSubstr("n.txt:2: is empty, between names"));
+  EXPECT_THAT(refusal("a b\nc\nA_b\n"), HasSubstr("n.txt:3: 'A_b' is the same name as line 1"));
+  EXPECT_THAT(refusal("\n\n"), HasSubstr("holds no class names"));
+}
+
+TEST(JoinClassNames, FindsEachNameWhateverItsSpelling) {
+  EXPECT_THAT(
+      join_class_names({"ride_bike", "Abseiling"}, {"abseiling", "air drumming", "ride bike"},
+                       "classes of the data set"),
+      ElementsAre(2, 0));
+}
+
+TEST(JoinClassNames, ListsTheNamesThatHaveNoCounterpart) {
+  const std::string message = message_of<ConfigError>([] {
+    join_class_names({"abseiling", "air druming", "xyz"}, {"abseiling", "air drumming"}, "folders");
+  });
+  EXPECT_THAT(message,
+              AllOf(HasSubstr("folders: 2 of 3 have no counterpart among the 2 known classes"),
+                    HasSubstr("'air druming' (did you mean 'air drumming'?), 'xyz'")));
+}
+
+TEST(JoinClassNames, RefusesNamesThatAreOneAfterNormalising) {
+  EXPECT_THAT(message_of<ConfigError>([] {
+                join_class_names({"a"}, {"a", "A"}, "folders");
+              }),
+              HasSubstr("'a' (0) and 'A' (1) are the same name"));
+  EXPECT_THAT(message_of<ConfigError>([] {
+                join_class_names({"a_b", "a b"}, {"a b"}, "folders");
+              }),
+              HasSubstr("folders: 'a_b' (0) and 'a b' (1) are the same name"));
+}
+
+}  // namespace
+}  // namespace cfp

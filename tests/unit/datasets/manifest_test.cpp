@@ -1,0 +1,137 @@
+#include "datasets/manifest.h"
+
+#include <gmock/gmock.h>
+
+#include "stages/core/errors.h"
+#include "tests/unit/datasets/support.h"
+
+namespace cfp {
+namespace {
+
+using test::message_of;
+using test::output_of;
+using test::TemporaryFolder;
+using test::write_file;
+using testing::HasSubstr;
+
+Manifest awkward_manifest() {
+  Manifest manifest;
+  manifest.class_names = {"plain", "with, comma", "say \"hi\"", "never seen"};
+  manifest.rows = {
+      {.row = 0, .clip_id = "a", .media = {"/data/plain.mp4", {}, {}}, .label = 0},
+      {.row = 1, .clip_id = "b,\"1\"", .media = {"/data/a, b \"c\".mp4", 0.1, 1e-7}, .label = 1},
+      {.row = 2, .clip_id = "c\nd", .media = {" /data/#&;%\xFF\r\n.mp4 ", 1.0 / 3, {}}, .label = 2},
+      {.row = 3,
+       .clip_id = "e",
+       .media = {"/data/\xC3\xA9t\xC3\xA9.mp4", {}, 12345678.9},
+       .label = {}}};
+  return manifest;
+}
+
+TEST(Manifest, ReadsBackWhatItWrote) {
+  const TemporaryFolder folder;
+  const Manifest manifest = awkward_manifest();
+  write_manifest(folder / "manifest.csv", manifest);
+  const Manifest again = read_manifest(folder / "manifest.csv");
+  EXPECT_EQ(again.rows, manifest.rows);
+  EXPECT_EQ(again.hash(), manifest.hash());
+  EXPECT_EQ(again.class_names, std::vector<std::string>(manifest.class_names.begin(),
+                                                        manifest.class_names.begin() + 3));
+}
+
+TEST(Manifest, IsReadAlikeByPython) {
+  const TemporaryFolder folder;
+  const Manifest manifest = awkward_manifest();
+  write_manifest(folder / "manifest.csv", manifest);
+  const std::string paths =
+      output_of("python3 -c \"import csv,sys; f = open('" + (folder / "manifest.csv").string() +
+                "', newline='', encoding='utf-8', errors='surrogateescape'); "
+                "sys.stdout.buffer.write(b'|'.join((r['path'] + '>' + r['class_name'])"
+                ".encode('utf-8', 'surrogateescape') for r in csv.DictReader(f)))\"");
+  if (paths.empty()) GTEST_SKIP() << "needs python3";
+  std::string expected;
+  for (const ClipRequest& row : manifest.rows) {
+    expected += (row.row > 0 ? "|" : "") + row.media.path + ">" + manifest.class_name(row);
+  }
+  EXPECT_EQ(paths, expected);
+}
+
+TEST(Manifest, KeepsLabelsWithoutNames) {
+  const TemporaryFolder folder;
+  Manifest manifest;
+  manifest.rows = {{.row = 0, .clip_id = "a", .media = {"a.mp4", {}, {}}, .label = 7}};
+  write_manifest(folder / "manifest.csv", manifest);
+  const Manifest again = read_manifest(folder / "manifest.csv");
+  EXPECT_EQ(again.rows, manifest.rows);
+  EXPECT_TRUE(again.class_names.empty());
+  EXPECT_EQ(again.hash(), manifest.hash());
+}
+
+TEST(Manifest, HashSeesEveryMemberOfARow) {
+  const Manifest manifest = awkward_manifest();
+  const auto changed = [&](auto change) {
+    Manifest other = manifest;
+    change(other);
+    return other.hash() != manifest.hash();
+  };
+  EXPECT_TRUE(changed([](Manifest& m) { m.rows[1].clip_id = "z"; }));
+  EXPECT_TRUE(changed([](Manifest& m) { m.rows[1].media.path += "4"; }));
+  EXPECT_TRUE(changed([](Manifest& m) { m.rows[1].media.start_s = std::nullopt; }));
+  EXPECT_TRUE(changed([](Manifest& m) { m.rows[1].media.end_s = 2; }));
+  EXPECT_TRUE(changed([](Manifest& m) { m.rows[1].label = 0; }));
+  EXPECT_TRUE(changed([](Manifest& m) { m.rows[1].label = std::nullopt; }));
+  EXPECT_TRUE(changed([](Manifest& m) { m.class_names[1] = "other"; }));
+  EXPECT_TRUE(changed([](Manifest& m) { m.rows.pop_back(); }));
+  EXPECT_FALSE(changed([](Manifest& m) { m.provenance = "elsewhere"; }));
+}
+
+TEST(Manifest, RefusesDamagedFilesAndSaysWhere) {
+  const TemporaryFolder folder;
+  const std::string header = "row,clip_id,path,start_s,end_s,label,class_name\n";
+  const auto refusal = [&](const std::string& rows) {
+    return message_of<ConfigError>(
+        [&] { read_manifest(write_file(folder / "m.csv", header + rows)); });
+  };
+  EXPECT_THAT(refusal("1,a,a.mp4,,,,\n"), HasSubstr("m.csv:2: row is '1'; 0 comes next"));
+  EXPECT_THAT(refusal("0,,a.mp4,,,,\n"), HasSubstr("m.csv:2: clip_id or path is empty"));
+  EXPECT_THAT(refusal("0,a,a.mp4,,,,\n1,a,b.mp4,,,,\n"),
+              HasSubstr("m.csv:3: another row has the clip_id 'a'"));
+  EXPECT_THAT(refusal("0,a,a.mp4,-1,,,\n"), HasSubstr("m.csv:2: start_s is '-1'"));
+  EXPECT_THAT(refusal("0,a,a.mp4,,nan,,\n"), HasSubstr("m.csv:2: end_s is 'nan'"));
+  EXPECT_THAT(refusal("0,a,a.mp4,,,2000000000,x\n"), HasSubstr("m.csv:2: label is '2000000000'"));
+  EXPECT_THAT(refusal("0,a,a.mp4,,,1,x\n1,b,a.mp4,,,1,y\n"),
+              HasSubstr("m.csv:3: label 1 is called 'y' here and 'x' before"));
+  EXPECT_THAT(
+      message_of<ConfigError>([&] { read_manifest(write_file(folder / "m.csv", "a,b\n1,2\n")); }),
+      HasSubstr("no column is called 'row'"));
+}
+
+TEST(Manifest, CheckFindsWhatBreaksItsPromises) {
+  const auto refusal = [](auto change) {
+    Manifest manifest = awkward_manifest();
+    change(manifest);
+    return message_of<ConfigError>([&] { check_manifest(manifest); });
+  };
+  EXPECT_NO_THROW(check_manifest(awkward_manifest()));
+  EXPECT_THAT(refusal([](Manifest& m) { m.rows[2].row = 5; }), HasSubstr("row 2"));
+  EXPECT_THAT(refusal([](Manifest& m) { m.rows[3].clip_id = "a"; }), HasSubstr("the same clip_id"));
+  EXPECT_THAT(refusal([](Manifest& m) { m.rows[0].label = 4; }), HasSubstr("there are 4 classes"));
+  EXPECT_THAT(refusal([](Manifest& m) { m.rows[0].media.path.clear(); }), HasSubstr("has no path"));
+}
+
+TEST(Manifest, LeavesNothingBehindWhereItCannotWrite) {
+  const TemporaryFolder folder;
+  std::filesystem::create_directory(folder / "taken");
+  write_file(folder / "taken" / "file", "x");
+  EXPECT_THAT(
+      message_of<SystemError>([&] { write_manifest(folder / "taken", awkward_manifest()); }),
+      HasSubstr("the manifest cannot be written"));
+  EXPECT_THAT(
+      message_of<SystemError>([&] { write_manifest(folder / "no" / "m.csv", awkward_manifest()); }),
+      HasSubstr("No such file"));
+  const auto entries = std::filesystem::directory_iterator(folder.path());
+  EXPECT_EQ(std::distance(begin(entries), end(entries)), 1);
+}
+
+}  // namespace
+}  // namespace cfp
