@@ -95,6 +95,7 @@ std::string ConfigValues::to_yaml() const {
     if (!section.name.empty()) yaml += section.name + ":\n";
     for (const KeySpec& key : config_schema()) {
       if (section_name(key.path) != section.name) continue;
+      if (!key.belongs_to(text("dataset.type"))) continue;
       const std::string indent = section.name.empty() ? "" : "  ";
       // A comment ends with its line, and an origin holds a file name.
       std::string from = origin(key.path);

@@ -108,10 +108,13 @@ void apply_override(ConfigTree& tree, const std::string& text) {
 
 /// Puts the schema's defaults where nothing is said, so that `${…}` can name them.
 void add_defaults(ConfigTree& tree, const std::string& config_name) {
+  const ConfigTree* type = tree.find_path("dataset.type");
+  const std::string dataset_type = type != nullptr ? type->scalar : "";
   for (const KeySpec& key : config_schema()) {
     const ConfigTree* said = tree.find_path(key.path);
     if (key.required || (said != nullptr && !said->is_null())) continue;
-    ConfigTree value = read_yaml_text(key.default_yaml, "default");
+    ConfigTree value;
+    if (key.belongs_to(dataset_type)) value = read_yaml_text(key.default_yaml, "default");
     value.where = {};
     substitute_builtins(value, {{std::string(kBuiltins[1]), config_name}});
     ConfigTree* section = &tree;

@@ -10,7 +10,7 @@ namespace {
 
 std::string describe_kind(ValueKind kind, bool plural) {
   switch (kind) {
-    case ValueKind::kBoolean: return plural ? "true or false" : "true or false";
+    case ValueKind::kBoolean: return "true or false";
     case ValueKind::kInteger: return plural ? "integers" : "integer";
     case ValueKind::kReal: return plural ? "numbers" : "number";
     case ValueKind::kText: return plural ? "words" : "text";
@@ -45,6 +45,11 @@ std::string describe_kinds(const KeySpec& key, const std::vector<ValueKind>& kin
 }  // namespace
 
 bool KeySpec::accepts(ValueKind kind) const { return std::ranges::count(kinds, kind) > 0; }
+
+bool KeySpec::belongs_to(std::string_view dataset_type) const {
+  return only_with.empty() || fmt::format(" {} ", only_with).find(fmt::format(
+                                  " {} ", dataset_type)) != std::string::npos;
+}
 
 const KeySpec* find_key(std::string_view path) {
   const auto& keys = config_schema();

@@ -35,6 +35,8 @@ struct KeySpec {
 
   /// @return whether scalars of this kind are accepted
   bool accepts(ValueKind kind) const;
+  /// @return whether data sets of this type have the key
+  bool belongs_to(std::string_view dataset_type) const;
 };
 
 /// A heading of the config with a sentence about it.

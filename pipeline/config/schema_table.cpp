@@ -1,15 +1,14 @@
-// Every key of the config, in the order of the reference page.
+// The sections of the config, and the keys of those that say what is explained.
 
 #include <algorithm>
+#include <iterator>
 
-#include "pipeline/config/schema.h"
+#include "pipeline/config/schema_table.h"
 #include "stages/core/preprocess.h"
 
 namespace cfp {
 namespace {
 
-using Keys = std::vector<KeySpec>;
-constexpr ValueKind kBoolean = ValueKind::kBoolean;
 constexpr ValueKind kInteger = ValueKind::kInteger;
 constexpr ValueKind kReal = ValueKind::kReal;
 constexpr ValueKind kText = ValueKind::kText;
@@ -34,23 +33,27 @@ Keys dataset_keys() {
       {.path = "dataset.data_root",
        .kinds = {kText},
        .default_yaml = "null",
-       .only_with = "folder list moving_shapes",
        .meaning = "`folder`: the folder of class folders; `list`: what relative paths of the list "
-                  "start from (unset: the list's folder); `moving_shapes`: where its files are kept "
-                  "(unset: a folder in the user's cache)."},
-      {.path = "dataset.list_file",
+                  "start from (unset: the list's folder); `moving_shapes`: where the generated "
+                  "clips are kept."},
+      {.path = "dataset.file",
        .kinds = {kText},
        .default_yaml = "null",
        .only_with = "list",
        .meaning = "Lines or CSV of path, label, and optionally start and end in seconds."},
       {.path = "dataset.class_names",
        .kinds = {kText},
-       .list_of = {kText},
-       .list_max = 100'000,
        .default_yaml = "null",
        .only_with = "folder list",
-       .meaning = "Class names in the order of the labels: a text file with a name a line, or a "
-                  "list; unset: the data set's own names."},
+       .meaning = "Text file of class names in the order of the labels, one a line; unset: the "
+                  "data set's own names."},
+      {.path = "dataset.label_base",
+       .kinds = {kInteger},
+       .default_yaml = "0",
+       .minimum = 0,
+       .maximum = 1,
+       .only_with = "list",
+       .meaning = "Number of the first class in the list."},
       {.path = "dataset.classes",
        .list_of = {kText},
        .list_max = 100'000,
@@ -113,23 +116,23 @@ Keys sampling_keys() {
        .kinds = {kInteger},
        .default_yaml = "16",
        .minimum = 1,
-       .maximum = 1024,
+       .maximum = 4096,
        .unit = "frames",
        .meaning = "Frames that the network sees at once."},
       {.path = "sampling.frame_interval",
        .kinds = {kInteger},
        .default_yaml = "1",
        .minimum = 1,
-       .maximum = 1024,
+       .maximum = 4096,
        .unit = "frames",
        .meaning = "Distance between two frames of a clip; 1 takes every frame."},
       {.path = "sampling.num_clips",
        .kinds = {kInteger},
        .default_yaml = "1",
        .minimum = 1,
-       .maximum = 1000,
+       .maximum = 1024,
        .unit = "clips",
-       .meaning = "Clips taken from each video."},
+       .meaning = "Clips taken from each video; 1 with policy `center`."},
       {.path = "sampling.policy",
        .words = {"center", "uniform", "dense"},
        .default_yaml = "center",
@@ -139,6 +142,19 @@ Keys sampling_keys() {
        .default_yaml = "loop",
        .meaning = "What stands in for frames beyond the end of a short video; `error` makes it a "
                   "failure."},
+      {.path = "sampling.dense_range",
+       .kinds = {kInteger},
+       .default_yaml = "64",
+       .minimum = 1,
+       .maximum = 100'000,
+       .unit = "frames",
+       .meaning = "With policy `dense`: frames that a group of clips spans."},
+      {.path = "sampling.dense_positions",
+       .kinds = {kInteger},
+       .default_yaml = "10",
+       .minimum = 1,
+       .maximum = 1024,
+       .meaning = "With policy `dense`: groups of clips, evenly spread over the video."},
       {.path = "sampling.target_fps",
        .kinds = {kReal},
        .default_yaml = "null",
@@ -205,181 +221,6 @@ Keys preprocess_keys() {
        .above_minimum = true,
        .maximum = 1000,
        .meaning = "Divides R, G and B after the mean, in units of `value_range`."},
-  };
-}
-
-Keys network_keys() {
-  return {
-      {.path = "network.type",
-       .words = {"mfnet3d", "i3d", "resnet50_3d", "resnet101_3d", "resnet152_3d", "resnext101_3d"},
-       .default_yaml = "null",
-       .meaning = "Architecture; unset: what the checkpoint names."},
-      {.path = "network.num_classes",
-       .kinds = {kInteger},
-       .default_yaml = "null",
-       .minimum = 1,
-       .maximum = 100'000,
-       .meaning = "Classes of the classifier; unset: what the checkpoint has."},
-      {.path = "network.checkpoint",
-       .kinds = {kText},
-       .words = {"random"},
-       .required = true,
-       .meaning = "Weights: a `.pth`, `.pt` or `.safetensors` file, or `random` for weights from a "
-                  "formula, to try things out."},
-      {.path = "network.class_names",
-       .kinds = {kText},
-       .default_yaml = "null",
-       .meaning = "Text file of class names in the order of the logits, one a line; unset: what the "
-                  "checkpoint brings."},
-      {.path = "network.seed",
-       .kinds = {kInteger},
-       .default_yaml = "0",
-       .minimum = 0,
-       .meaning = "Seed of the weights of `checkpoint: random`."},
-  };
-}
-
-Keys explain_keys() {
-  return {
-      {.path = "explain.method",
-       .words = {"gradient"},
-       .default_yaml = "gradient",
-       .meaning = "How kernels are scored; see docs/method.md."},
-      {.path = "explain.target",
-       .kinds = {kText, kInteger},
-       .words = {"label", "prediction"},
-       .default_yaml = "label",
-       .minimum = 0,
-       .maximum = 100'000,
-       .meaning = "Which class is explained: each clip's label (its prediction where it has none), "
-                  "its prediction, or one class by name or index."},
-      {.path = "explain.margin",
-       .kinds = {kBoolean},
-       .default_yaml = "false",
-       .meaning = "Explain the margin over all other classes instead of the logit."},
-      {.path = "explain.threshold",
-       .kinds = {kReal},
-       .default_yaml = "0.3",
-       .minimum = 0,
-       .maximum = 1,
-       .meaning = "Channels count as found from this share of the best score of their tensor."},
-      {.path = "explain.balance",
-       .kinds = {kReal},
-       .default_yaml = "0.5",
-       .minimum = 0,
-       .maximum = 1,
-       .meaning = "Weight of evidence against the class: score = positive - balance * negative."},
-      {.path = "explain.top_n",
-       .kinds = {kInteger},
-       .default_yaml = "null",
-       .minimum = 1,
-       .maximum = 100'000,
-       .unit = "channels",
-       .meaning = "At most so many found channels a tensor; unset: no limit."},
-      {.path = "explain.edge_threshold",
-       .kinds = {kReal},
-       .default_yaml = "0",
-       .minimum = 0,
-       .maximum = 1,
-       .meaning = "Edges below this share of a kernel's strongest edge are left out."},
-      {.path = "explain.depth",
-       .kinds = {kInteger},
-       .words = {"all"},
-       .list_of = {kText},
-       .list_min = 1,
-       .default_yaml = "3",
-       .minimum = 1,
-       .maximum = 10'000,
-       .unit = "layers",
-       .meaning = "How far to go down from the class: a number of layers, all, or a list of layer "
-                  "names."},
-      {.path = "explain.tubes",
-       .words = {"none", "excitation"},
-       .default_yaml = "excitation",
-       .meaning = "Saliency volumes to compute for each layer of the pyramid."},
-  };
-}
-
-Keys runtime_keys() {
-  return {
-      {.path = "runtime.devices",
-       .words = {"auto"},
-       .list_of = {kText},
-       .list_min = 1,
-       .list_max = 64,
-       .default_yaml = "auto",
-       .changes_results = false,
-       .meaning = "One network replica for each entry (`cpu`, `cuda:0`, …; one named twice gives "
-                  "two); auto: all CUDA devices, else the CPU."},
-      {.path = "runtime.batch_size",
-       .kinds = {kInteger},
-       .default_yaml = "4",
-       .minimum = 1,
-       .maximum = 1024,
-       .unit = "clips",
-       .changes_results = false,
-       .meaning = "Clips that go through the network at once."},
-      {.path = "runtime.decode_workers",
-       .kinds = {kInteger},
-       .words = {"auto"},
-       .default_yaml = "auto",
-       .minimum = 1,
-       .maximum = 256,
-       .unit = "threads",
-       .changes_results = false,
-       .meaning = "Clips that are decoded at once; auto: one a processor."},
-      {.path = "runtime.max_batches_in_flight",
-       .kinds = {kInteger},
-       .default_yaml = "4",
-       .minimum = 1,
-       .maximum = 256,
-       .unit = "batches",
-       .changes_results = false,
-       .meaning = "Bound of what is in memory at once, decoded, computed or waiting to be written."},
-      {.path = "runtime.threads_per_device",
-       .kinds = {kInteger},
-       .words = {"auto"},
-       .default_yaml = "auto",
-       .minimum = 1,
-       .maximum = 256,
-       .unit = "threads",
-       .changes_results = false,
-       .meaning = "Threads of one CPU replica; auto: the processors shared among the CPU replicas."},
-      {.path = "runtime.clip_timeout_s",
-       .kinds = {kReal},
-       .default_yaml = "60",
-       .minimum = 0,
-       .above_minimum = true,
-       .maximum = 86'400,
-       .unit = "seconds",
-       .changes_results = false,
-       .meaning = "Longest time that decoding one clip may take; beyond it the clip is a failure."},
-  };
-}
-
-Keys output_keys() {
-  return {
-      {.path = "output.work_dir",
-       .kinds = {kText},
-       .default_yaml = "work_dirs/${name}",
-       .changes_results = false,
-       .meaning = "Folder of the results; made where it does not exist."},
-      {.path = "output.edges",
-       .kinds = {kBoolean},
-       .default_yaml = "true",
-       .meaning = "Keep the edges between found kernels and channels."},
-      {.path = "output.tubes",
-       .words = {"none", "float32"},
-       .default_yaml = "float32",
-       .meaning = "How tubes are stored."},
-      {.path = "output.summary_clips",
-       .kinds = {kInteger},
-       .default_yaml = "8",
-       .minimum = 0,
-       .maximum = 200,
-       .unit = "clips",
-       .changes_results = false,
-       .meaning = "Clips that summary.html shows with frames and tubes."},
   };
 }
 

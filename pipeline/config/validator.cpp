@@ -80,10 +80,8 @@ bool is_section(std::string_view name) {
 
 void check_value(const KeySpec& key, const ConfigTree& value, const ConfigTree& dataset_type,
                  ConfigProblems& problems) {
-  if (!key.only_with.empty() && dataset_type.kind == ConfigTree::Kind::kScalar &&
-      !value.is_null() &&
-      fmt::format(" {} ", key.only_with).find(fmt::format(" {} ", dataset_type.scalar)) ==
-          std::string::npos) {
+  if (!value.is_null() && dataset_type.kind == ConfigTree::Kind::kScalar &&
+      !key.belongs_to(dataset_type.scalar)) {
     problems.add(value.where, key.path,
                  fmt::format("a data set of type '{}' has no such key; it belongs to: {}",
                              dataset_type.scalar, key.only_with));

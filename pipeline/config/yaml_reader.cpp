@@ -25,11 +25,32 @@ constexpr std::size_t kDeepest = 20;          // the schema has three levels
 constexpr std::size_t kMostValues = 200'000;  // also bounds what aliases expand to
 constexpr std::size_t kBytesOfAValue = 64;    // a longer scalar counts as several values
 
+/// @return whether the quoted scalar that begins at `at` has its closing quote; yaml-cpp takes the
+///         end of the file for one
+/// @param at  offset of the quote, or of an anchor or tag before it
+bool is_closed_quote(std::string_view text, std::size_t at) {
+  while (at < text.size() && (text[at] == '&' || text[at] == '!')) {
+    at = text.find_first_not_of(" \t\r\n", std::min(text.find_first_of(" \t\r\n", at), text.size()));
+  }
+  if (at >= text.size() || (text[at] != '\'' && text[at] != '"')) return true;
+  const char quote = text[at];
+  for (std::size_t i = at + 1; i < text.size(); ++i) {
+    if (quote == '"' && text[i] == '\\') {
+      ++i;
+    } else if (text[i] == quote) {
+      if (quote == '"' || i + 1 >= text.size() || text[i + 1] != quote) return true;
+      ++i;
+    }
+  }
+  return false;
+}
+
 /// Builds a ConfigTree from yaml-cpp's events; its own tree keeps duplicate keys silently.
 class TreeBuilder : public YAML::EventHandler {
  public:
-  explicit TreeBuilder(const std::string& source)
-      : source_(std::make_shared<const std::string>(source)) {}
+  /// @param text  what is parsed; must outlive the builder
+  TreeBuilder(std::string_view text, const std::string& source)
+      : text_(text), source_(std::make_shared<const std::string>(source)) {}
 
   ConfigTree take() { return std::move(root_); }
 
@@ -42,6 +63,9 @@ class TreeBuilder : public YAML::EventHandler {
                 const std::string& value) override {
     refuse_tag(mark, tag);
     if (!is_clean_text(value)) fail(mark, "a control character or text that is not UTF-8");
+    if (tag == "!" && !is_closed_quote(text_, static_cast<std::size_t>(std::max(mark.pos, 0)))) {
+      fail(mark, "not valid YAML: the closing quote is missing");
+    }
     add_value(mark,
               {.kind = ConfigTree::Kind::kScalar,
                .where = position(mark),
@@ -151,6 +175,7 @@ class TreeBuilder : public YAML::EventHandler {
     top.has_key = true;
   }
 
+  std::string_view text_;
   std::shared_ptr<const std::string> source_;
   ConfigTree root_;
   std::vector<Open> stack_;
@@ -161,7 +186,9 @@ class TreeBuilder : public YAML::EventHandler {
 
 }  // namespace
 
-ConfigTree read_yaml_text(const std::string& text, const std::string& source) {
+ConfigTree read_yaml_text(const std::string& raw, const std::string& source) {
+  // Without the byte-order mark, so that yaml-cpp's offsets are offsets into the text.
+  const std::string text = raw.starts_with("\xEF\xBB\xBF") ? raw.substr(3) : raw;
   if (text.size() > kMostBytes) {
     throw ConfigError(fmt::format("{}: {} bytes; a config has at most {}", source, text.size(),
                                   kMostBytes));
@@ -172,9 +199,9 @@ ConfigTree read_yaml_text(const std::string& text, const std::string& source) {
   try {
     std::istringstream stream(text);
     YAML::Parser parser(stream);
-    TreeBuilder builder(source);
+    TreeBuilder builder(text, source);
     parser.HandleNextDocument(builder);
-    TreeBuilder rest(source);
+    TreeBuilder rest(text, source);
     if (parser.HandleNextDocument(rest)) {
       throw ConfigError(fmt::format("{}: more than one YAML document", source));
     }

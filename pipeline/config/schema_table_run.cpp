@@ -1,0 +1,249 @@
+// The keys of the sections network, explain, runtime and output.
+
+#include <algorithm>
+#include <iterator>
+
+#include "pipeline/config/schema_table.h"
+#include "stages/network/builders.h"
+
+namespace cfp {
+namespace {
+
+constexpr ValueKind kBoolean = ValueKind::kBoolean;
+constexpr ValueKind kInteger = ValueKind::kInteger;
+constexpr ValueKind kReal = ValueKind::kReal;
+constexpr ValueKind kText = ValueKind::kText;
+
+Keys basic_network_keys() {
+  return {
+      {.path = "network.type",
+       .words = architecture_names(),
+       .default_yaml = "null",
+       .meaning = "Architecture; unset: what the checkpoint names."},
+      {.path = "network.num_classes",
+       .kinds = {kInteger},
+       .default_yaml = "null",
+       .minimum = 1,
+       .maximum = 100'000,
+       .meaning = "Classes of the classifier; unset: what the checkpoint has, 400 for `random`."},
+      {.path = "network.checkpoint",
+       .kinds = {kText},
+       .words = {"random"},
+       .required = true,
+       .meaning = "Weights: a `.pth`, `.pt` or `.safetensors` file, or `random` for weights from a "
+                  "formula, to try things out."},
+      {.path = "network.class_names",
+       .kinds = {kText},
+       .default_yaml = "null",
+       .meaning = "Text file of class names in the order of the logits, one a line; unset: what the "
+                  "checkpoint brings."},
+      {.path = "network.seed",
+       .kinds = {kInteger},
+       .default_yaml = "0",
+       .minimum = 0,
+       .meaning = "Seed of the weights of `checkpoint: random`."},
+  };
+}
+
+/// Keys that change an architecture; unset: as published, or as the checkpoint says.
+Keys architecture_keys() {
+  const auto number = [](std::string leaf, std::string meaning) {
+    return KeySpec{.path = "network." + leaf,
+                   .kinds = {kInteger},
+                   .default_yaml = "null",
+                   .minimum = 1,
+                   .maximum = 65'536,
+                   .meaning = std::move(meaning)};
+  };
+  const auto triple = [](std::string leaf, std::string meaning) {
+    return KeySpec{.path = "network." + leaf,
+                   .list_of = {kInteger},
+                   .list_min = 3,
+                   .list_max = 3,
+                   .default_yaml = "null",
+                   .minimum = 1,
+                   .maximum = 1024,
+                   .meaning = std::move(meaning)};
+  };
+  return {
+      {.path = "network.blocks",
+       .list_of = {kInteger},
+       .list_min = 1,
+       .list_max = 16,
+       .default_yaml = "null",
+       .minimum = 1,
+       .maximum = 1000,
+       .meaning = "Blocks or units of each stage; this and the keys below change an architecture, "
+                  "unset they are as the checkpoint says or as published."},
+      number("base_width", "Channels of the first stage; see docs/networks.md."),
+      number("expansion", "Channels that leave a block per channel inside it; ResNets only."),
+      number("groups", "Groups of the 3x3x3 convolutions, or fibres; not for I3D."),
+      number("stem_channels", "Channels of the first convolution; not for I3D."),
+      triple("stem_kernel", "Kernel of the first convolution over time, height and width; odd."),
+      triple("stem_stride", "Stride of the first convolution over time, height and width."),
+      {.path = "network.stem_pool",
+       .kinds = {kBoolean},
+       .default_yaml = "null",
+       .meaning = "Whether a maximum pooling follows the first convolution."},
+      triple("final_pool", "Window before the classifier; Multi-Fiber Net and I3D only."),
+  };
+}
+
+}  // namespace
+
+Keys network_keys() {
+  Keys keys = basic_network_keys();
+  std::ranges::move(architecture_keys(), std::back_inserter(keys));
+  return keys;
+}
+
+Keys explain_keys() {
+  return {
+      {.path = "explain.method",
+       .words = {"gradient"},
+       .default_yaml = "gradient",
+       .meaning = "How kernels are scored; see docs/method.md."},
+      {.path = "explain.target",
+       .kinds = {kText, kInteger},
+       .words = {"label", "prediction"},
+       .default_yaml = "label",
+       .minimum = 0,
+       .maximum = 100'000,
+       .meaning = "Which class is explained: each clip's label (its prediction where it has none), "
+                  "its prediction, or one class by name or index."},
+      {.path = "explain.margin",
+       .kinds = {kBoolean},
+       .default_yaml = "false",
+       .meaning = "Explain the margin over all other classes instead of the logit."},
+      {.path = "explain.threshold",
+       .kinds = {kReal},
+       .default_yaml = "0.3",
+       .minimum = 0,
+       .maximum = 1,
+       .meaning = "Channels count as found from this share of the best score of their tensor."},
+      {.path = "explain.balance",
+       .kinds = {kReal},
+       .default_yaml = "0.5",
+       .minimum = 0,
+       .maximum = 1,
+       .meaning = "Weight of evidence against the class: score = positive - balance * negative."},
+      {.path = "explain.top_n",
+       .kinds = {kInteger},
+       .default_yaml = "null",
+       .minimum = 1,
+       .maximum = 100'000,
+       .unit = "channels",
+       .meaning = "At most so many found channels a tensor; unset: no limit."},
+      {.path = "explain.edge_threshold",
+       .kinds = {kReal},
+       .default_yaml = "0",
+       .minimum = 0,
+       .maximum = 1,
+       .meaning = "Edges below this share of a kernel's strongest edge are left out."},
+      {.path = "explain.depth",
+       .kinds = {kInteger},
+       .words = {"all"},
+       .list_of = {kText},
+       .list_min = 1,
+       .default_yaml = "3",
+       .minimum = 1,
+       .maximum = 10'000,
+       .unit = "layers",
+       .meaning = "How far to go down from the class: a number of layers, all, or a list of layer "
+                  "names."},
+      {.path = "explain.tubes",
+       .words = {"none", "excitation"},
+       .default_yaml = "excitation",
+       .meaning = "Saliency volumes to compute for each layer of the pyramid."},
+  };
+}
+
+Keys runtime_keys() {
+  return {
+      {.path = "runtime.devices",
+       .words = {"auto"},
+       .list_of = {kText},
+       .list_min = 1,
+       .list_max = 64,
+       .default_yaml = "auto",
+       .changes_results = false,
+       .meaning = "One network replica for each entry (`cpu`, `cuda:0`, …; one named twice gives "
+                  "two); auto: all CUDA devices, else the CPU."},
+      {.path = "runtime.batch_size",
+       .kinds = {kInteger},
+       .default_yaml = "4",
+       .minimum = 1,
+       .maximum = 1024,
+       .unit = "clips",
+       .changes_results = false,
+       .meaning = "Clips that go through the network at once."},
+      {.path = "runtime.decode_workers",
+       .kinds = {kInteger},
+       .words = {"auto"},
+       .default_yaml = "auto",
+       .minimum = 1,
+       .maximum = 256,
+       .unit = "threads",
+       .changes_results = false,
+       .meaning = "Clips that are decoded at once; auto: one a processor."},
+      {.path = "runtime.max_batches_in_flight",
+       .kinds = {kInteger},
+       .default_yaml = "4",
+       .minimum = 1,
+       .maximum = 256,
+       .unit = "batches",
+       .changes_results = false,
+       .meaning = "Bound of what is in memory at once, decoded, computed or waiting to be written."},
+      {.path = "runtime.threads_per_device",
+       .kinds = {kInteger},
+       .words = {"auto"},
+       .default_yaml = "auto",
+       .minimum = 1,
+       .maximum = 256,
+       .unit = "threads",
+       .changes_results = false,
+       .meaning = "Threads of one CPU replica; auto: the processors shared among the CPU replicas."},
+      {.path = "runtime.clip_timeout_s",
+       .kinds = {kReal},
+       .default_yaml = "60",
+       .minimum = 0,
+       .above_minimum = true,
+       .maximum = 86'400,
+       .unit = "seconds",
+       .changes_results = false,
+       .meaning = "Longest time that decoding one clip may take; beyond it the clip is a failure."},
+  };
+}
+
+Keys output_keys() {
+  return {
+      {.path = "output.work_dir",
+       .kinds = {kText},
+       .default_yaml = "work_dirs/${name}",
+       .changes_results = false,
+       .meaning = "Folder of the results; made where it does not exist."},
+      {.path = "output.overwrite",
+       .kinds = {kBoolean},
+       .default_yaml = "false",
+       .changes_results = false,
+       .meaning = "Whether the results of an earlier run in the same folder may be replaced."},
+      {.path = "output.edges",
+       .kinds = {kBoolean},
+       .default_yaml = "true",
+       .meaning = "Keep the edges between found kernels and channels."},
+      {.path = "output.tubes",
+       .words = {"none", "float32"},
+       .default_yaml = "float32",
+       .meaning = "How tubes are stored."},
+      {.path = "output.summary_clips",
+       .kinds = {kInteger},
+       .default_yaml = "8",
+       .minimum = 0,
+       .maximum = 200,
+       .unit = "clips",
+       .changes_results = false,
+       .meaning = "Clips that summary.html shows with frames and tubes."},
+  };
+}
+
+}  // namespace cfp
