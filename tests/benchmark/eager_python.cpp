@@ -11,7 +11,7 @@ namespace {
 
 using nlohmann::json;
 
-json describe(const NetworkGraph& graph, const Triple& size, int threads) {
+json describe(const NetworkGraph& graph, const Triple& size, const EagerOptions& options) {
   json nodes = json::array();
   const auto specs = tensor_specs(graph);
   for (const Node& node : graph.nodes()) {
@@ -47,13 +47,16 @@ json describe(const NetworkGraph& graph, const Triple& size, int threads) {
     }
     nodes.push_back(std::move(out));
   }
-  return {{"nodes", nodes}, {"size", size}, {"threads", threads}};
+  return {{"nodes", nodes},
+          {"size", size},
+          {"threads", options.threads},
+          {"cpu_time", options.cpu_time}};
 }
 
 }  // namespace
 
 EagerPython::EagerPython(const std::string& python, const NetworkGraph& graph, const Triple& size,
-                         int threads) {
+                         const EagerOptions& options) {
   int down[2], up[2];
   if (pipe(down) != 0 || pipe(up) != 0) throw std::runtime_error("no pipe to Python");
   pid_ = fork();
@@ -71,7 +74,7 @@ EagerPython::EagerPython(const std::string& python, const NetworkGraph& graph, c
   close(up[1]);
   to_ = fdopen(down[1], "w");
   from_ = fdopen(up[0], "r");
-  std::fprintf(to_, "%s\n", describe(graph, size, threads).dump().c_str());
+  std::fprintf(to_, "%s\n", describe(graph, size, options).dump().c_str());
   std::fflush(to_);
   if (read_line() != "ready\n") throw std::runtime_error(python + " could not build the network");
 }

@@ -10,12 +10,17 @@
 
 namespace cfp::benchmark {
 
+struct EagerOptions {
+  int threads = 1;
+  bool cpu_time = false;  ///< processor time instead of wall time
+};
+
 class EagerPython {
  public:
   /// Starts `python` and builds the network in it.
   /// @throws std::runtime_error the process does not answer
   EagerPython(const std::string& python, const NetworkGraph& graph, const Triple& size,
-              int threads);
+              const EagerOptions& options);
   ~EagerPython();
   EagerPython(const EagerPython&) = delete;
   EagerPython& operator=(const EagerPython&) = delete;

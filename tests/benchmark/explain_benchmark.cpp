@@ -6,7 +6,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 #include <memory>
 
 #include "stages/network/builders.h"
@@ -18,11 +18,17 @@
 namespace cfp::benchmark {
 namespace {
 
+double now_ms(const Settings& settings) {
+  timespec now{};
+  clock_gettime(settings.cpu_time ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC, &now);
+  return 1e3 * static_cast<double>(now.tv_sec) + 1e-6 * static_cast<double>(now.tv_nsec);
+}
+
 template <class F>
-double milliseconds(F&& work) {
-  const auto start = std::chrono::steady_clock::now();
+double milliseconds(const Settings& settings, F&& work) {
+  const double start = now_ms(settings);
   work();
-  return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
+  return now_ms(settings) - start;
 }
 
 double median(std::vector<double> values) {
@@ -87,7 +93,8 @@ void forward(const Settings& settings) {
              "cfp ms", "ratio", settings.threads, settings.runs);
   for (const std::string& name : settings.networks) {
     const Subject subject = make_subject(name, settings);
-    EagerPython eager(settings.python, subject.network->graph, subject.size, settings.threads);
+    EagerPython eager(settings.python, subject.network->graph, subject.size,
+                      {settings.threads, settings.cpu_time});
     const Executor executor(*subject.network, {});
     std::vector<float> values = formula_input(subject.size, 1);
     const at::Tensor input =
@@ -95,7 +102,7 @@ void forward(const Settings& settings) {
     Turns turns;
     for (int run = 0; run <= settings.runs; ++run) {
       const double theirs = eager.forward();
-      const double ours = milliseconds([&] { executor.forward(input, true); });
+      const double ours = milliseconds(settings, [&] { executor.forward(input, true); });
       if (run > 0) turns.add({theirs, ours});
     }
     fmt::print("{:14} {:12.1f} {:12.1f} {:8.3f}\n", name, turns.time(0), turns.time(1),
@@ -134,10 +141,10 @@ void explain(const Settings& settings) {
     Turns turns;
     std::size_t kernels = 0, edges = 0;
     for (int run = 0; run <= settings.runs; ++run) {
-      std::vector<double> turn{milliseconds([&] { executor.forward(input, true); })};
+      std::vector<double> turn{milliseconds(settings, [&] { executor.forward(input, true); })};
       for (Explainer& explainer : explainers) {
         std::vector<ExplainOutcome> outcomes;
-        turn.push_back(milliseconds([&] { outcomes = explainer.explain(std::span(&clip, 1)); }));
+        turn.push_back(milliseconds(settings, [&] { outcomes = explainer.explain(std::span(&clip, 1)); }));
         kernels = edges = 0;
         for (const PyramidLayer& layer :
              std::get<ClipResult>(outcomes.front()).pyramids.front().layers) {
@@ -151,6 +158,56 @@ void explain(const Settings& settings) {
     for (std::size_t v = 1; v <= variants.size(); ++v) fmt::print(" {:14.3f}", turns.ratio(v, 0));
     fmt::print(" {:9} {:9}\n", kernels, edges);
     std::fflush(stdout);
+  }
+}
+
+void profile(const Settings& settings) {
+  at::set_num_threads(settings.threads);
+  for (const std::string& name : settings.networks) {
+    const Subject subject = make_subject(name, settings);
+    const Executor executor(*subject.network, {});
+    const NetworkGraph& graph = executor.graph();
+    const std::vector<TensorShape> shapes = infer_shapes(graph, subject.size);
+    std::vector<float> values = formula_input(subject.size, 1);
+    const at::Tensor input =
+        at::from_blob(values.data(), {1, 3, subject.size[0], subject.size[1], subject.size[2]});
+    const Trace trace = executor.forward(input, true);
+    struct Row {
+      double ms = 0, backward_ms = 0, gflop = 0;
+      NodeId id = 0;
+    };
+    std::vector<Row> rows;
+    for (NodeId id = 1; id < graph.size(); ++id) {
+      std::vector<double> times, backward;
+      for (int run = 0; run <= settings.runs; ++run) {
+        times.push_back(milliseconds(settings, [&] { executor.run_node(id, trace.values); }));
+        const at::Tensor& y = trace.values[static_cast<std::size_t>(id)];
+        backward.push_back(milliseconds(
+            settings, [&] { executor.input_gradient(id, 0, y, trace.values, {}); }));
+      }
+      Row row{median(times), median(backward), 0, id};
+      if (is_layer(graph.node(id))) {
+        const at::Tensor& weight = executor.layer(id).weight();
+        row.gflop = 2e-9 * static_cast<double>(weight.numel()) *
+                    static_cast<double>(shapes[static_cast<std::size_t>(id)].positions());
+      }
+      rows.push_back(row);
+    }
+    std::ranges::sort(rows, std::greater<>(), &Row::ms);
+    double total = 0, total_backward = 0;
+    for (const Row& row : rows) {
+      total += row.ms;
+      total_backward += row.backward_ms;
+    }
+    fmt::print("{}: forward {:.1f} ms, backward {:.1f} ms\n", name, total, total_backward);
+    for (std::size_t i = 0; i < std::min<std::size_t>(rows.size(), 30); ++i) {
+      const Node& node = graph.node(rows[i].id);
+      const TensorShape& shape = shapes[static_cast<std::size_t>(rows[i].id)];
+      fmt::print("  {:32} {:12} {:5} x {:2}x{:3}x{:3} {:8.2f} ms {:6.1f} GFLOP/s  back {:8.2f} ms\n",
+                 node.name, op_name(node.op), shape.channels, shape.size[0], shape.size[1],
+                 shape.size[2], rows[i].ms, 1e3 * rows[i].gflop / rows[i].ms,
+                 rows[i].backward_ms);
+    }
   }
 }
 

@@ -11,6 +11,8 @@ struct Settings {
   std::string python = "python3";     ///< with PyTorch
   int threads = 2;
   int runs = 5;
+  bool cpu_time = false;              ///< processor time instead of wall time: for busy machines,
+                                      ///< with one thread (idle threads spin)
   bool full_size = false;             ///< 16x224x224 for every network
 };
 
@@ -19,5 +21,8 @@ void forward(const Settings& settings);
 
 /// Explanations of depth 3 and of the whole network against our own forward.
 void explain(const Settings& settings);
+
+/// Where a forward's time goes, node by node, the slowest first.
+void profile(const Settings& settings);
 
 }  // namespace cfp::benchmark

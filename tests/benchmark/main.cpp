@@ -15,11 +15,14 @@ int main(int argc, char** argv) {
     command->add_option("--python", settings.python, "a Python that has PyTorch");
     command->add_option("--threads", settings.threads, "threads of both sides");
     command->add_option("--runs", settings.runs, "counted runs after one to warm up");
+    command->add_flag("--cpu-time", settings.cpu_time,
+                      "processor time instead of wall time: for a busy machine, with --threads 1");
     command->add_flag("--full-size", settings.full_size, "16x224x224 for every network");
     command->callback([&settings, body] { body(settings); });
   };
   add("forward", "forward with every value kept against PyTorch's eager forward", forward);
   add("explain", "explanations against our own forward", explain);
+  add("profile", "where a forward's time goes, node by node", profile);
   CLI11_PARSE(app, argc, argv);
   return 0;
 }
