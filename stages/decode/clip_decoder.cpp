@@ -13,6 +13,12 @@
 namespace cfp {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
+double seconds_since(Clock::time_point start) {
+  return std::chrono::duration<double>(Clock::now() - start).count();
+}
+
 /// The frames that a clip takes, as indices into the segment's frames.
 std::vector<std::vector<std::int64_t>> wanted_views(const VideoDecoder& video,
                                                     const SamplingOptions& sampling) {
@@ -118,13 +124,15 @@ ClipDecoder::ClipDecoder(SamplingOptions sampling, PreprocessOptions preprocess,
 }
 
 ClipDecoder::Output ClipDecoder::operator()(const Input& request) const {
-  const auto start = std::chrono::steady_clock::now();
+  const Clock::time_point start = Clock::now();
   Output clips;
   try {
     try {
       clips = decode_clips(request, sampling_, preprocess_, limits_, FrameList::kFromPackets);
     } catch (const FrameListError&) {
-      clips = decode_clips(request, sampling_, preprocess_, limits_, FrameList::kFromDecoding);
+      DecodeLimits rest = limits_;  // one time limit for both attempts
+      rest.time_limit_s = std::max(limits_.time_limit_s - seconds_since(start), 1e-9);
+      clips = decode_clips(request, sampling_, preprocess_, rest, FrameList::kFromDecoding);
     }
   } catch (const DataError& error) {
     // Sampling and resizing know nothing of files.
@@ -132,8 +140,8 @@ ClipDecoder::Output ClipDecoder::operator()(const Input& request) const {
     if (message.starts_with(request.media.path)) throw;
     throw DataError(error.reason(), request.media.path + ": " + message);
   }
-  const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - start;
-  for (Clip& clip : clips) clip.decode_s = spent.count();
+  const double spent_s = seconds_since(start);
+  for (Clip& clip : clips) clip.decode_s = spent_s;
   return clips;
 }
 

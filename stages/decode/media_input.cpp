@@ -45,6 +45,15 @@ std::int64_t checked_file_size(const std::string& path) {
   return static_cast<std::int64_t>(bytes);
 }
 
+/// Formats that name other files or addresses; those that open them without asking io_open.
+bool is_list_of_files(const AVInputFormat& container) {
+  const std::string_view name = container.name;
+  for (const std::string_view list : {"concat", "dash", "hls", "imf", "rtsp", "sdp"}) {
+    if (name == list) return true;
+  }
+  return false;
+}
+
 /// Codecs that render text files as pictures: a text file is no video.
 bool is_text_art(AVCodecID codec) {
   return codec == AV_CODEC_ID_ANSI || codec == AV_CODEC_ID_BINTEXT || codec == AV_CODEC_ID_XBIN ||
@@ -93,10 +102,24 @@ void MediaInput::open_container(const std::string& path, const DecodeLimits& lim
   raw_format->pb = io_.get();
   raw_format->interrupt_callback = {is_time_up, const_cast<Deadline*>(deadline_)};
   raw_format->io_open = refuse_to_open;
-  // avformat_open_input() frees the context where it fails. It finds the format by the content of
-  // `pb`; the name only helps with formats that cannot be told by content.
-  int status = avformat_open_input(&raw_format, file_url(path).c_str(), nullptr, nullptr);
+  // Found by the content; the name only helps with formats that cannot be told by it.
+  const AVInputFormat* container = nullptr;
+  int status = av_probe_input_buffer2(io_.get(), &container, path.c_str(), nullptr, 0, 0);
   deadline_->check(path);
+  if (status >= 0 && is_list_of_files(*container)) {
+    status = AVERROR(EACCES);
+    av_log(nullptr, AV_LOG_ERROR, "it refers to other files, which are not opened");
+  }
+  if (status < 0) {
+    avformat_free_context(raw_format);
+    fail(FailureReason::kUnreadable, path, failure_text(status));
+  }
+  // Frees the context where it fails.
+  status = avformat_open_input(&raw_format, file_url(path).c_str(), container, nullptr);
+  deadline_->check(path);
+  if (status == AVERROR_EOF) {
+    fail(FailureReason::kEmpty, path, "the file ends before its first frame");
+  }
   if (status < 0) fail(FailureReason::kUnreadable, path, failure_text(status));
   format_.reset(raw_format);
 
@@ -188,11 +211,8 @@ AvCodecContextPtr open_decoder(const AVStream& stream, const std::string& path,
   decoder->pkt_timebase = stream.time_base;
   decoder->thread_count = 1;
   decoder->max_pixels = limits.max_pixels;
-  // These two decoders put something else in the place of damaged parts without marking the
-  // picture, unless they are told to give up.
-  if (parameters.codec_id == AV_CODEC_ID_HEVC || parameters.codec_id == AV_CODEC_ID_FFV1) {
-    decoder->err_recognition |= AV_EF_EXPLODE | AV_EF_CRCCHECK;
-  }
+  // This decoder shows pictures with damaged slices without marking them, unless told to give up.
+  if (parameters.codec_id == AV_CODEC_ID_HEVC) decoder->err_recognition |= AV_EF_EXPLODE;
   status = avcodec_open2(decoder.get(), codec, nullptr);
   if (status < 0) fail(FailureReason::kUnreadable, path, failure_text(status));
   return decoder;

@@ -6,7 +6,7 @@
 #include <limits>
 #include <numeric>
 
-#include "stages/decode/fresh_start.h"
+#include "stages/decode/bitstream.h"
 
 namespace cfp {
 namespace {
@@ -21,7 +21,7 @@ PacketEntry entry_of(const AVPacket& packet, const AVCodecParameters& codec) {
           .bytes = packet.size,
           .is_key = (packet.flags & AV_PKT_FLAG_KEY) != 0,
           .is_shown = (packet.flags & AV_PKT_FLAG_DISCARD) == 0 && !is_hidden_frame(codec, packet),
-          .is_damaged = (packet.flags & AV_PKT_FLAG_CORRUPT) != 0,
+          .is_damaged = (packet.flags & AV_PKT_FLAG_CORRUPT) != 0 || has_hole(codec, packet),
           .is_fresh_start = (packet.flags & AV_PKT_FLAG_KEY) != 0 &&
                             starts_independent_group(codec, packet)};
 }
@@ -75,6 +75,17 @@ void list_shown(PacketIndex& index) {
       std::ranges::adjacent_find(index.shown, std::ranges::equal_to{}, time) == index.shown.end();
 }
 
+/// A file that was cut off looks to FFmpeg like one that ends, but for some signs.
+/// @return what is wrong with the end; empty: nothing
+std::string cut_off(const MediaInput& input, const PacketIndex& index) {
+  if (input.format().pb->error < 0) return failure_text(input.format().pb->error);
+  if (!first_complaint().empty()) return "the file is cut off (" + first_complaint() + ")";
+  if (!index.packets.empty() && index.packets.back().is_damaged) {
+    return "the file is cut off within its last packet";
+  }
+  return {};
+}
+
 }  // namespace
 
 PacketIndex index_packets(MediaInput& input, const std::string& path, const PacketRange& range) {
@@ -84,8 +95,12 @@ PacketIndex index_packets(MediaInput& input, const std::string& path, const Pack
   bool keeps = true;
   const AvPacketPtr packet = checked_allocation(AvPacketPtr(av_packet_alloc()));
   while (static_cast<std::int64_t>(index.packets.size()) < range.max_packets) {
+    capture_ffmpeg_log();
     const int status = input.read(*packet);
-    if (status == AVERROR_EOF) break;
+    if (status == AVERROR_EOF) {
+      index.stopped_by = cut_off(input, index);
+      break;
+    }
     if (status < 0) {
       index.stopped_by = failure_text(status);
       break;
@@ -102,9 +117,6 @@ PacketIndex index_packets(MediaInput& input, const std::string& path, const Pack
   if (static_cast<std::int64_t>(index.packets.size()) == kMaxPackets) {
     throw DataError(FailureReason::kDecodeError,
                     fmt::format("{}: more than {} packets", path, kMaxPackets));
-  }
-  if (index.stopped_by.empty() && input.format().pb->error < 0) {
-    index.stopped_by = failure_text(input.format().pb->error);
   }
   hide_frames_without_reference(index.packets, codec.codec_id);
   keep_only_closed_starts(index.packets);

@@ -19,7 +19,7 @@ struct PacketEntry {
   int bytes = 0;
   bool is_key = false;                ///< the container or parser says so
   bool is_shown = true;               ///< not cut off by an edit list, not a hidden frame
-  bool is_damaged = false;            ///< the demuxer got only a part of it
+  bool is_damaged = false;            ///< only a part of it is there
   bool is_fresh_start = false;        ///< decoding from here gives the same frames as from the start
 };
 

@@ -36,6 +36,11 @@ void PictureDecoder::feed(const AVPacket& packet, std::int64_t position, bool sk
   if (status < 0) mark_damaged(position, failure_text(status));
   status = receive_all(take);
   if (status < 0) mark_damaged(position, failure_text(status));
+  // FFV1's decoder fills a slice whose checksum is wrong from the picture before, marks nothing,
+  // and returns success; it only complains.
+  if (decoder_->codec_id == AV_CODEC_ID_FFV1 && !first_complaint().empty()) {
+    mark_damaged(position, first_complaint());
+  }
 }
 
 void PictureDecoder::finish(const Take& take) {
@@ -61,10 +66,13 @@ int PictureDecoder::receive_all(const Take& take) {
 }
 
 std::string PictureDecoder::damage_between(std::int64_t first, std::int64_t last) const {
-  for (const Damage& damage : damages_) {
-    if (damage.position >= first && damage.position <= last) return damage.why;
-  }
-  return {};
+  const auto is_from = [&](const Damage& damage) { return damage.position >= first; };
+  const bool is_damaged = std::ranges::any_of(damages_, [&](const Damage& damage) {
+    return is_from(damage) && damage.position <= last;
+  });
+  if (!is_damaged) return {};
+  // What was noticed first is the cause, even where FFmpeg blames a neighbour for it.
+  return std::ranges::find_if(damages_, is_from)->why;
 }
 
 }  // namespace cfp

@@ -8,10 +8,11 @@
 #include <optional>
 #include <utility>
 
+#include "stages/decode/bitstream.h"
 #include "stages/decode/frame_converter.h"
-#include "stages/decode/fresh_start.h"
 #include "stages/decode/media_input.h"
 #include "stages/decode/packet_index.h"
+#include "stages/decode/packet_source.h"
 #include "stages/decode/picture_decoder.h"
 
 namespace cfp {
@@ -31,42 +32,6 @@ struct ListedFrame {
   std::int64_t position = 0;  ///< of the packet in the packet index
   std::int64_t restart = 0;   ///< position from which it can be decoded
   double time_s = 0;
-};
-
-/// Gives packets by their position, from memory or by reading the file again.
-class PacketSource {
- public:
-  PacketSource(const std::string& path, const PacketIndex& index, const PacketRange& range,
-               const DecodeLimits& limits, const Deadline& deadline)
-      : path_(path), index_(index) {
-    if (!index_.kept.empty() || index_.packets.empty()) return;
-    input_.emplace(path, limits, deadline);
-    if (range.seek_to) input_->seek(*range.seek_to);
-    packet_ = checked_allocation(AvPacketPtr(av_packet_alloc()));
-  }
-
-  /// @param position  never less than in the call before
-  const AVPacket& at(std::int64_t position) {
-    if (!input_) return *index_.kept[static_cast<std::size_t>(position)];
-    while (next_ <= position) {
-      const int status = input_->read(*packet_);
-      const PacketEntry& entry = index_.packets[static_cast<std::size_t>(next_)];
-      if (status < 0 || packet_->pts != entry.pts || packet_->dts != entry.dts ||
-          packet_->size != entry.bytes) {
-        throw DataError(FailureReason::kDecodeError,
-                        fmt::format("{}: reading it a second time gave other data", path_));
-      }
-      ++next_;
-    }
-    return *packet_;
-  }
-
- private:
-  const std::string& path_;
-  const PacketIndex& index_;
-  std::optional<MediaInput> input_;
-  AvPacketPtr packet_;
-  std::int64_t next_ = 0;
 };
 
 }  // namespace
@@ -99,6 +64,8 @@ struct VideoDecoder::State {
   double last_frame_duration_s() const;
   double seconds(std::int64_t ticks) const { return static_cast<double>(ticks) * tick_s; }
 
+  void feed(PictureDecoder& decoder, PacketSource& packets, std::int64_t position,
+            bool skips_unreferenced, const PictureDecoder::Take& take) const;
   using TakeFrame = std::function<void(std::int64_t index, const Frames& frame)>;
   void decode_from_packets(std::span<const std::int64_t> wanted, const TakeFrame& take);
   void decode_in_order(std::span<const std::int64_t> wanted, const TakeFrame& take);
@@ -176,6 +143,16 @@ void VideoDecoder::State::list_from_packets() {
   }
 }
 
+void VideoDecoder::State::feed(PictureDecoder& decoder, PacketSource& packets,
+                               std::int64_t position, bool skips_unreferenced,
+                               const PictureDecoder::Take& take) const {
+  deadline.check(path);
+  if (index.packets[static_cast<std::size_t>(position)].is_damaged) {
+    decoder.mark_damaged(position, "the file has only a part of a packet");
+  }
+  decoder.feed(packets.at(position), position, skips_unreferenced, take);
+}
+
 /// Decodes everything once. Times are those that the decoder makes of what stamps there are; where
 /// it makes none, or none that is later than the one before, frames follow at the average rate.
 void VideoDecoder::State::list_from_decoding() {
@@ -201,8 +178,7 @@ void VideoDecoder::State::list_from_decoding() {
   };
   PacketSource packets(path, index, range, limits, deadline);
   for (std::int64_t i = 0; i < static_cast<std::int64_t>(index.packets.size()); ++i) {
-    deadline.check(path);
-    decoder.feed(packets.at(i), i, false, list);
+    feed(decoder, packets, i, false, list);
   }
   decoder.finish(list);
   if (zero) info.start_time_s = seconds(*zero);
@@ -320,11 +296,7 @@ void VideoDecoder::State::decode_from_packets(std::span<const std::int64_t> want
       next = target.restart;
     }
     for (; next <= target.position; ++next) {
-      deadline.check(path);
-      if (index.packets[static_cast<std::size_t>(next)].is_damaged) {
-        decoder.mark_damaged(next, "the file has only a part of the packet");
-      }
-      decoder.feed(packets.at(next), next, can_skip && next != target.position, take_if_wanted);
+      feed(decoder, packets, next, can_skip && next != target.position, take_if_wanted);
     }
   }
   decoder.finish(take_if_wanted);
@@ -351,8 +323,7 @@ void VideoDecoder::State::decode_in_order(std::span<const std::int64_t> wanted,
   };
   const auto packet_count = static_cast<std::int64_t>(index.packets.size());
   for (std::int64_t i = 0; i < packet_count && next_wanted != wanted.end(); ++i) {
-    deadline.check(path);
-    decoder.feed(packets.at(i), i, false, take_if_wanted);
+    feed(decoder, packets, i, false, take_if_wanted);
   }
   decoder.finish(take_if_wanted);
   if (next_wanted != wanted.end()) fail_for(*next_wanted, "decoding ends before it");

@@ -101,7 +101,8 @@ class VideoDecoder {
   /// @param wanted  indices into frame_times_s(), ascending, none twice
   /// @param take    called once for each, in any order, with the index and the frame:
   ///                [1, height, width, 3], rotated; valid during the call
-  /// @throws DataError `decode_error` a wanted frame is damaged; `timeout`
+  /// @throws DataError `decode_error` a wanted frame is damaged, which may show after `take` was
+  ///                   called; none of the frames may then be used. `timeout`
   void decode(std::span<const std::int64_t> wanted,
               const std::function<void(std::int64_t index, const Frames& frame)>& take);
 

@@ -47,7 +47,7 @@ class StreamEncoder {
  public:
   StreamEncoder(const SyntheticStream& what, AVFormatContext& output) : what_(what) {
     using Kind = SyntheticStream::Kind;
-    const char* name = what.kind == Kind::kAudio   ? "pcm_s16le"
+    const char* name = what.kind == Kind::kAudio   ? "flac"
                        : what.kind == Kind::kCover ? "png"
                                                    : what.encoder.c_str();
     const AVCodec* codec = avcodec_find_encoder_by_name(name);
@@ -119,11 +119,11 @@ class StreamEncoder {
   AvFramePtr silence() const {
     AvFramePtr frame = checked_allocation(AvFramePtr(av_frame_alloc()));
     frame->format = encoder_->sample_fmt;
-    frame->nb_samples = 8000;
+    frame->nb_samples = encoder_->frame_size;
     frame->pts = 0;
     av_channel_layout_copy(&frame->ch_layout, &encoder_->ch_layout);
     require(av_frame_get_buffer(frame.get(), 0), "audio buffer");
-    std::fill_n(frame->data[0], 16000, std::uint8_t{0});
+    std::fill_n(frame->data[0], 2 * frame->nb_samples, std::uint8_t{0});
     return frame;
   }
 
@@ -155,7 +155,8 @@ class StreamEncoder {
     const AvPacketPtr packet = checked_allocation(AvPacketPtr(av_packet_alloc()));
     while (avcodec_receive_packet(encoder_.get(), packet.get()) == 0) {
       packet->stream_index = stream_->index;
-      if (packet->duration == 0 && what_.pts.empty()) packet->duration = 1;
+      // A frame of no duration at the end would be cut off by the edit list of an MP4 file.
+      if (packet->duration == 0) packet->duration = 1;
       av_packet_rescale_ts(packet.get(), encoder_->time_base, stream_->time_base);
       require(av_interleaved_write_frame(&output, packet.get()), "write_frame");
     }

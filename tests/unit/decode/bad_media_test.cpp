@@ -92,7 +92,7 @@ TEST(BadMedia, NoVideoStream) {
   const std::string path = folder / "sound.mkv";
   write_media(path, {{.kind = SyntheticStream::Kind::kAudio}});
   EXPECT_EQ(outcome({path}).reason, "no_video_stream");
-  const std::string with_cover = folder / "album.mkv";
+  const std::string with_cover = folder / "album.flac";
   write_media(with_cover, {{.kind = SyntheticStream::Kind::kAudio},
                            {.kind = SyntheticStream::Kind::kCover}});
   EXPECT_EQ(outcome({with_cover}).reason, "no_video_stream");
@@ -100,11 +100,14 @@ TEST(BadMedia, NoVideoStream) {
 
 TEST(BadMedia, NoFrames) {
   const TemporaryFolder folder;
-  for (const char* name : {"none.mkv", "none.avi"}) {
+  // MP4 and MOV files do not even keep the track.
+  for (const auto& [name, reason] : {std::pair{"none.mkv", "empty"}, {"none.avi", "empty"},
+                                     {"none.mp4", "no_video_stream"},
+                                     {"none.mov", "no_video_stream"}}) {
     const std::string path = folder / name;
     write_media(path, {{.frames = 0, .encoder = "mpeg4", .pixel_format = "yuv420p"}});
     const Outcome none = outcome({path});
-    EXPECT_THAT(none.reason, testing::AnyOf("empty", "decode_error")) << none.message;
+    EXPECT_EQ(none.reason, reason) << none.message;
   }
 }
 
@@ -199,16 +202,19 @@ TEST(BadMedia, ADamagedFrameIsNeverReplaced) {
     test::blank_bytes(copy, bytes / 10 + random() % (bytes * 8 / 10), 200);
     std::int64_t good = 0;
     for (std::int64_t i = 0; i < 60; ++i) {
+      Frames frame;
+      int number = 0;
       try {
         VideoDecoder video({.path = copy});
         if (i >= static_cast<std::int64_t>(video.frame_times_s().size())) break;
-        const auto number = static_cast<int>(std::lround(video.frame_times_s()[i] * 25));
-        video.decode(std::vector{i}, [&](std::int64_t, const Frames& frame) {
-          EXPECT_EQ(frame.rgb_thwc, test::synthetic_frame(number, 160, 120).rgb_thwc);
-          ++good;
-        });
+        number = static_cast<int>(std::lround(video.frame_times_s()[i] * 25));
+        video.decode(std::vector{i}, [&](std::int64_t, const Frames& given) { frame = given; });
       } catch (const DataError&) {
+        continue;
       }
+      ASSERT_TRUE(frame.rgb_thwc == test::synthetic_frame(number, 160, 120).rgb_thwc)
+          << "trial " << trial << ", frame " << i;
+      ++good;
     }
     EXPECT_GT(good, 0);
   }

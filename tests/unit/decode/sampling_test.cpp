@@ -36,7 +36,7 @@ TEST(Sampling, SpreadsUniformClipsAsMMAction2DoesInTestMode) {
                                  .policy = SamplingPolicy::kUniform}),
               ElementsAre(0, 26, 53, 79, 105, 132, 158, 184, 211, 237));
   // 5 / 2 = 2.5 is rounded to the even neighbour, as NumPy does.
-  EXPECT_THAT(first_frames(20, {.clip_len = 16, .num_clips = 3, .policy = SamplingPolicy::kUniform}),
+  EXPECT_THAT(first_frames(21, {.clip_len = 16, .num_clips = 3, .policy = SamplingPolicy::kUniform}),
               ElementsAre(0, 2, 5));
   EXPECT_THAT(first_frames(22, {.clip_len = 16, .num_clips = 5, .policy = SamplingPolicy::kUniform}),
               ElementsAre(0, 2, 3, 4, 6));

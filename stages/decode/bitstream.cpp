@@ -1,5 +1,6 @@
-#include "stages/decode/fresh_start.h"
+#include "stages/decode/bitstream.h"
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 
@@ -17,12 +18,14 @@ int length_bytes(const AVCodecParameters& codec) {
   return 0;
 }
 
-/// Calls `visit` with the first byte of each unit of an H.264 or HEVC packet until it says true.
+/// Calls `visit` with the bytes of each unit of an H.264 or HEVC packet until it says true. Units
+/// between start codes are given with all that follows them.
 template <class Visit>
 bool any_unit(Bytes data, int length_bytes, const Visit& visit) {
   if (length_bytes == 0) {
     for (std::size_t i = 0; i + 3 < data.size(); ++i) {
-      if (data[i] == 0 && data[i + 1] == 0 && data[i + 2] == 1 && visit(data[i + 3])) return true;
+      const bool is_start_code = data[i] == 0 && data[i + 1] == 0 && data[i + 2] == 1;
+      if (is_start_code && visit(data.subspan(i + 3))) return true;
     }
     return false;
   }
@@ -32,19 +35,23 @@ bool any_unit(Bytes data, int length_bytes, const Visit& visit) {
     for (std::size_t i = 0; i < prefix; ++i) length = length << 8 | data[i];
     data = data.subspan(prefix);
     if (length == 0 || length > data.size()) return false;
-    if (visit(data[0])) return true;
+    if (visit(data.first(length))) return true;
     data = data.subspan(length);
   }
   return false;
 }
 
+Bytes bytes_of(const AVPacket& packet) {
+  return {packet.data, static_cast<std::size_t>(packet.size)};
+}
+
 bool has_idr_picture(const AVCodecParameters& codec, const AVPacket& packet) {
-  const Bytes data(packet.data, static_cast<std::size_t>(packet.size));
   if (codec.codec_id == AV_CODEC_ID_H264) {
-    return any_unit(data, length_bytes(codec), [](std::uint8_t byte) { return (byte & 31) == 5; });
+    return any_unit(bytes_of(packet), length_bytes(codec),
+                    [](Bytes unit) { return (unit[0] & 31) == 5; });
   }
-  return any_unit(data, length_bytes(codec), [](std::uint8_t byte) {
-    const int type = byte >> 1 & 63;
+  return any_unit(bytes_of(packet), length_bytes(codec), [](Bytes unit) {
+    const int type = unit[0] >> 1 & 63;
     return type == 19 || type == 20;  // IDR_W_RADL, IDR_N_LP
   });
 }
@@ -73,6 +80,18 @@ bool starts_independent_group(const AVCodecParameters& codec, const AVPacket& pa
 bool is_hidden_frame(const AVCodecParameters& codec, const AVPacket& packet) {
   // The fifth bit of a VP8 frame's tag is `show_frame`. VP9 packs hidden frames with shown ones.
   return codec.codec_id == AV_CODEC_ID_VP8 && packet.size > 0 && (packet.data[0] >> 4 & 1) == 0;
+}
+
+bool has_hole(const AVCodecParameters& codec, const AVPacket& packet) {
+  // Within a unit two zero bytes are followed by 3 or more ("emulation prevention"). Only its end
+  // may be filled up with zeros; and between start codes any number of them is allowed.
+  constexpr int kCertainlyNoCode = 16;
+  const int prefix = length_bytes(codec);
+  if (prefix == 0) return false;
+  return any_unit(bytes_of(packet), prefix, [](Bytes unit) {
+    const auto hole = std::ranges::search_n(unit, kCertainlyNoCode, std::uint8_t{0});
+    return std::ranges::any_of(hole.begin(), unit.end(), [](std::uint8_t b) { return b != 0; });
+  });
 }
 
 bool can_skip_unreferenced(AVCodecID codec) {
