@@ -180,6 +180,7 @@ void check_parameters(std::string_view name, const NetworkGraph& graph) {
 
 std::vector<std::string> architecture_names() {
   std::vector<std::string> names;
+  names.reserve(kArchitectures.size());
   for (const Architecture& architecture : kArchitectures) names.emplace_back(architecture.name);
   return names;
 }

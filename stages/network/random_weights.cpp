@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <functional>
+#include <memory>
 #include <span>
 #include <string>
 #include <thread>

@@ -20,7 +20,7 @@ class Dice {
 
   /// @return a number from `least` to `most`, both possible
   int from(int least, int most) {
-    const auto faces = static_cast<std::uint64_t>(most - least + 1);
+    const auto faces = static_cast<unsigned>(most - least + 1);
     return least + static_cast<int>(stream_.bits(next_++) % faces);
   }
   bool in_percent(int chance) { return from(1, 100) <= chance; }
