@@ -40,6 +40,12 @@ hid_t stored_type(Number number) {
   throw std::logic_error("Number out of range");
 }
 
+/// Flags and indexes become ten times smaller. Of floats only the exponents pack, which the lowest
+/// level does as well as the others (docs/results.md has the figures).
+unsigned deflate_level(Number number) {
+  return number == Number::kFloat32 || number == Number::kFloat64 ? 1 : 4;
+}
+
 std::size_t product(const std::vector<hsize_t>& shape) {
   return std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>());
 }
@@ -52,7 +58,7 @@ std::vector<hsize_t> with_rows(std::uint64_t rows, const std::vector<hsize_t>& r
 
 /// Creates an empty dataset of the spec's shape that can grow along its first axis.
 Dataset create_dataset(const std::string& item, hid_t parent, const ColumnSpec& spec, hid_t type,
-                       std::uint64_t chunk_rows, bool compress) {
+                       std::uint64_t chunk_rows, unsigned deflate) {
   const std::vector<hsize_t> shape = with_rows(0, spec.row_shape);
   const std::vector<hsize_t> limit = with_rows(H5S_UNLIMITED, spec.row_shape);
   const std::vector<hsize_t> chunk = with_rows(chunk_rows, spec.row_shape);
@@ -63,9 +69,9 @@ Dataset create_dataset(const std::string& item, hid_t parent, const ColumnSpec& 
   const PropertyList creation(check(H5Pcreate(H5P_DATASET_CREATE), item, kWhat));
   check(H5Pset_chunk(creation.get(), rank, chunk.data()), item, kWhat);
   check(H5Pset_obj_track_times(creation.get(), false), item, kWhat);
-  if (compress) {
+  if (deflate > 0) {
     check(H5Pset_shuffle(creation.get()), item, kWhat);
-    check(H5Pset_deflate(creation.get(), 4), item, kWhat);
+    check(H5Pset_deflate(creation.get(), deflate), item, kWhat);
   }
   // Whole chunks are handed over, so a chunk cache would only keep them in memory.
   const PropertyList access(check(H5Pcreate(H5P_DATASET_ACCESS), item, kWhat));
@@ -150,7 +156,8 @@ Column::Column(const std::string& file, hid_t parent, const ColumnSpec& spec, Nu
   const std::size_t row_bytes = row_elements_ * size_of(number);
   chunk_rows_ = std::clamp<std::uint64_t>(kChunkBytes / std::max<std::size_t>(row_bytes, 1), 1,
                                           row_shape_.empty() ? kMaxChunkElements : kMaxChunkRows);
-  dataset_ = create_dataset(item_, parent, spec, stored_type(stored), chunk_rows_, true);
+  dataset_ =
+      create_dataset(item_, parent, spec, stored_type(stored), chunk_rows_, deflate_level(stored));
 }
 
 void Column::append(const void* rows, std::uint64_t count) {
@@ -180,7 +187,7 @@ TextColumn::TextColumn(const std::string& file, hid_t parent, const ColumnSpec& 
       row_shape_(spec.row_shape),
       row_elements_(product(spec.row_shape)) {
   const Type type = string_type();
-  dataset_ = create_dataset(item_, parent, spec, type.get(), kTextChunkRows, false);
+  dataset_ = create_dataset(item_, parent, spec, type.get(), kTextChunkRows, 0);
 }
 
 void TextColumn::append(const std::string& text) {

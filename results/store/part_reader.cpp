@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "results/store/column.h"
+#include "results/store/heap_check.h"
 #include "results/store/pyramid_reader.h"
 
 namespace cfp {
@@ -127,6 +128,7 @@ PartReader::PartReader(std::filesystem::path path) : parts_(std::make_unique<Par
   if (!std::filesystem::is_regular_file(path)) {
     throw SystemError(parts.file + ": no such file");
   }
+  check_heaps(parts.file);
   const PropertyList access(check(H5Pcreate(H5P_FILE_ACCESS), parts.file, "cannot open it"));
   check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), parts.file, "cannot open it");
   parts.handle = File(check(H5Fopen(parts.file.c_str(), H5F_ACC_RDONLY, access.get()), parts.file,

@@ -12,8 +12,7 @@ namespace {
 /// Uniform numbers of one clip, one after the other.
 class Numbers {
  public:
-  explicit Numbers(std::int64_t row)
-      : stream_(static_cast<std::uint64_t>(row), "example clips") {}
+  explicit Numbers(std::int64_t row) : stream_(static_cast<std::uint64_t>(row), "example clips") {}
   float next() { return stream_.uniform(index_++); }
   int below(int limit) { return static_cast<int>(next() * static_cast<float>(limit)); }
 
@@ -53,8 +52,10 @@ Pyramid example_pyramid(Numbers& numbers, const ExampleShape& shape, int target)
   for (int i = 0; i < shape.layers; ++i) {
     PyramidLayer& layer = pyramid.layers.emplace_back();
     // A name with a slash must not become a group inside a group, nor meet its neighbour's.
-    layer.name = i == 0 ? "fc" : i == 1 ? "layer4/conv" : i == 2 ? "layer4_conv"
-                                                              : "layer" + std::to_string(i);
+    layer.name = i == 0   ? "fc"
+                 : i == 1 ? "layer4/conv"
+                 : i == 2 ? "layer4_conv"
+                          : "layer" + std::to_string(i);
     layer.depth = i + 1;
     const int kernels = i == 0 ? shape.classes : shape.kernels + 8 * i;
     layer.kernels = example_relevance(numbers, kernels);
@@ -63,8 +64,8 @@ Pyramid example_pyramid(Numbers& numbers, const ExampleShape& shape, int target)
       for (int c = 0; c < shape.kernels + 3; ++c) {
         if (layer.kernels.found[static_cast<std::size_t>(k)] != 0 &&
             layer.channels.found[static_cast<std::size_t>(c)] != 0 && numbers.next() > 0.5F) {
-          layer.edges.push_back({static_cast<std::uint32_t>(k), static_cast<std::uint32_t>(c),
-                                 numbers.next()});
+          layer.edges.push_back(
+              {static_cast<std::uint32_t>(k), static_cast<std::uint32_t>(c), numbers.next()});
         }
       }
     }
@@ -98,12 +99,12 @@ ClipResult example_clip(std::int64_t row, const ExampleShape& shape) {
   clip.path = "/data/a b/日本 é/" + std::to_string(row) + ".mp4";
   clip.view = static_cast<int>(row % 2);
   for (int i = 0; i < shape.classes; ++i) clip.logits.push_back(numbers.next() * 8 - 2);
-  clip.prediction = static_cast<int>(
-      std::max_element(clip.logits.begin(), clip.logits.end()) - clip.logits.begin());
-  clip.label = row % 5 == 4   ? -1
-               : row % 3 == 2 ? (clip.prediction + 1 + numbers.below(shape.classes - 1)) %
-                                    shape.classes
-                              : clip.prediction;
+  clip.prediction = static_cast<int>(std::max_element(clip.logits.begin(), clip.logits.end()) -
+                                     clip.logits.begin());
+  clip.label = row % 5 == 4 ? -1
+               : row % 3 == 2
+                   ? (clip.prediction + 1 + numbers.below(shape.classes - 1)) % shape.classes
+                   : clip.prediction;
   for (int i = 0; i < shape.frames; ++i) clip.frame_times_s.push_back(i / 25.0 + 0.1);
   for (int k = 0; k < shape.targets; ++k) {
     const int target = k == 0 ? std::max(clip.label, 0) : (clip.prediction + k) % shape.classes;

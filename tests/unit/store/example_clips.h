@@ -13,8 +13,8 @@ struct ExampleShape {
   int classes = 7;
   int frames = 4;
   int targets = 1;
-  int kernels = 24;      ///< of the first layer; deeper ones have more
-  int layers = 3;        ///< the classifier included
+  int kernels = 24;  ///< of the first layer; deeper ones have more
+  int layers = 3;    ///< the classifier included
   bool tubes = true;
   bool additions = true;
 };

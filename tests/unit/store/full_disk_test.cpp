@@ -1,9 +1,9 @@
 // A full disk: an error that names the file, nothing left behind, no crash.
+#include <cstring>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
-
-#include <cstring>
 
 #include "results/store/part_reader.h"
 #include "results/store/part_writer.h"

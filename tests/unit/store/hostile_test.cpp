@@ -1,11 +1,11 @@
 // Files that are damaged or made to do harm: refused, without a crash, a hang or much memory.
+#include <fstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <fstream>
 
 #include "results/store/part_reader.h"
 #include "results/store/part_writer.h"
@@ -78,9 +78,9 @@ TEST(PartReader, RefusesPartsMadeToDoHarm) {
   ASSERT_EQ(outcome_alone(good), kRead);
   const std::filesystem::path cases = folder / "cases";
   std::filesystem::create_directory(cases);
-  const test::CommandResult made = test::run_command(
-      python + " " CFP_SOURCE_DIR "/tests/unit/store/make_hostile.py " + good + " " +
-      cases.string());
+  const test::CommandResult made =
+      test::run_command(python + " " CFP_SOURCE_DIR "/tests/unit/store/make_hostile.py " + good +
+                        " " + cases.string());
   ASSERT_EQ(made.exit_code, 0) << made.output;
   int files = 0;
   for (const auto& entry : std::filesystem::directory_iterator(cases)) {

@@ -1,9 +1,9 @@
 // Memory does not grow with the number of clips.
+#include <fstream>
+
 #include <gtest/gtest.h>
 #include <malloc.h>
 #include <unistd.h>
-
-#include <fstream>
 
 #include "results/store/part_writer.h"
 #include "tests/support/test_data.h"
@@ -24,7 +24,7 @@ TEST(PartWriter, NeedsNoMoreMemoryForAThousandClipsThanForAHundred) {
 #endif
   const test::TemporaryFolder folder;
   PartWriter part(folder / "part.h5", {});
-  ClipResult clip = test::example_clip(0, {.classes = 400, .kernels = 256, .layers = 12});
+  ClipResult clip = test::example_clip(0, {.classes = 100, .kernels = 128, .layers = 8});
   double at_100 = 0;
   for (int i = 0; i < 1000; ++i) {
     clip.row = i;

@@ -1,10 +1,10 @@
 // A part written and read back by ourselves; foreign readers are in foreign_reader_test.cpp.
+#include <fstream>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <fstream>
 
 #include "results/store/part_reader.h"
 #include "results/store/part_writer.h"

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <filesystem>
 #include <string>
+
 #include <sys/wait.h>
 
 namespace cfp::test {
