@@ -47,7 +47,7 @@ std::string normalise_class_name(std::string_view name) {
   return normalised;
 }
 
-std::vector<std::string> read_class_names(const std::filesystem::path& path) {
+std::vector<std::string> read_class_list(const std::filesystem::path& path) {
   LineReader lines(path);
   std::vector<std::string> names;
   std::unordered_map<std::string, std::int64_t> line_of;

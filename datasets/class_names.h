@@ -23,7 +23,7 @@ std::string normalise_class_name(std::string_view name);
 /// Reads class names, one a line, in the order of the labels.
 /// @throws ConfigError `file:line: why`: an empty line between names, two names that normalise
 /// alike
-std::vector<std::string> read_class_names(const std::filesystem::path& path);
+std::vector<std::string> read_class_list(const std::filesystem::path& path);
 
 /// Finds classes by normalised name.
 class ClassIndex {

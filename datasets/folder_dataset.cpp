@@ -52,7 +52,7 @@ Manifest load_folder_dataset(const DatasetOptions& options) {
       label_of_folder[i] = static_cast<int>(i);
     }
   } else {
-    manifest.class_names = read_class_names(options.class_names);
+    manifest.class_names = read_class_list(options.class_names);
     label_of_folder = join_class_names(
         tree.top_folders, manifest.class_names,
         fmt::format("folders of {}, looked up in {}", options.data_root, options.class_names));

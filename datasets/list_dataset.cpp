@@ -220,7 +220,7 @@ std::vector<std::string> classes_of(const List& list, const std::vector<std::str
 
 /// Sets the rows' labels and the manifest's class names.
 void resolve_labels(const List& list, const DatasetOptions& options, Manifest& manifest) {
-  if (!options.class_names.empty()) manifest.class_names = read_class_names(options.class_names);
+  if (!options.class_names.empty()) manifest.class_names = read_class_list(options.class_names);
   const bool numbers = std::ranges::all_of(list.entries, [](const Entry& entry) {
     return !has_label(entry) || parse_integer(entry.label).has_value();
   });

@@ -151,7 +151,8 @@ std::vector<Pose> draw_actor_path(const MovingShapesOptions& options, int label,
   const double along = draws.between(0, 1), across = draws.between(0, 1);
   const Rotation start = Rotation::from_half_tangent(draws.between(-1, 1));
   // tan(0.09) and tan(0.17): 0.18 to 0.34 rad a frame, either way.
-  const double turn = draws.between(0.0902, 0.1717) * (draws.below(2) == 0 ? 1 : -1);
+  const double turn_size = draws.between(0.0902, 0.1717);
+  const double turn = draws.below(2) == 0 ? turn_size : -turn_size;
   const int frames_on = 2 + draws.below(3), frames_off = 2 + draws.below(3);
   const int phase = draws.below(frames_on + frames_off);
 

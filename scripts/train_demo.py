@@ -38,8 +38,7 @@ PLAYED_BACKWARDS = torch.tensor([1, 0, 3, 2, 4, 6, 5, 7, 8, 9])
 # 2x8x8 positions, so that what they look at can be seen.
 ARCHITECTURE = "resnet50_3d"
 OVERRIDES = {"blocks": [1, 2, 2, 1], "base_width": 8, "expansion": 4, "stem_channels": 16,
-             "stem_kernel": [3, 5, 5], "stem_stride": [2, 2, 2], "stem_pool": False,
-             "num_classes": len(CLASS_NAMES)}
+             "stem_kernel": [3, 5, 5], "stem_stride": [2, 2, 2], "stem_pool": False}
 
 
 class Bottleneck(nn.Module):
@@ -235,6 +234,21 @@ def evaluate(network, options):
     return accuracy
 
 
+def metadata_of(options, input_size, accuracy):
+    """What the checkpoint says of itself: how to build and feed the network, and where it is from."""
+    names = ("train_count", "test_count", "epochs", "batch", "rate", "seed", "threads")
+    arguments = [f"--{name.replace('_', '-')} {getattr(options, name)}" for name in names]
+    return {"architecture": ARCHITECTURE,
+            "overrides": json.dumps(OVERRIDES),
+            "num_classes": str(len(CLASS_NAMES)),
+            "class_names": json.dumps(CLASS_NAMES),
+            "preset": "demo",
+            "input_size": json.dumps(input_size),
+            "command": "scripts/train_demo.py " + " ".join(arguments),
+            "seed": str(options.seed),
+            "accuracy": f"{accuracy:.4f} on {options.test_count} held-out clips"}
+
+
 def parse_options():
     parser = argparse.ArgumentParser(description=__doc__,
                                      formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -262,7 +276,7 @@ def main():
     options = parse_options()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    network = ResNet3d(**OVERRIDES).to(memory_format=torch.channels_last_3d)
+    network = ResNet3d(num_classes=len(CLASS_NAMES), **OVERRIDES).to(memory_format=torch.channels_last_3d)
     if options.evaluate:
         tensors, _ = load_safetensors(options.evaluate)
         missing, unexpected = network.load_state_dict(tensors, strict=False)
@@ -278,16 +292,7 @@ def main():
     accuracy = evaluate(network, options)
     tensors = {name: tensor.detach().float() for name, tensor in network.state_dict().items()
                if not name.endswith("num_batches_tracked")}
-    arguments = [f"--{key.replace('_', '-')} {getattr(options, key)}"
-                 for key in ("train_count", "test_count", "epochs", "batch", "rate", "seed", "threads")]
-    save_safetensors(options.out, tensors, {
-        "architecture": ARCHITECTURE,
-        "preset": "demo",
-        "class_names": json.dumps(CLASS_NAMES),
-        "overrides": json.dumps(OVERRIDES),
-        "command": "scripts/train_demo.py " + " ".join(arguments),
-        "seed": str(options.seed),
-        "accuracy": f"{accuracy:.4f} on {options.test_count} held-out clips"})
+    save_safetensors(options.out, tensors, metadata_of(options, list(clips.shape[1:4]), accuracy))
     print(f"wrote {options.out}")
 
 

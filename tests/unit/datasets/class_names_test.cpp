@@ -26,17 +26,17 @@ TEST(NormaliseClassName, MakesTheSpellingsOfKineticsListsEqual) {
   EXPECT_EQ(normalise_class_name("Caf\xC3\x89"), "caf\xC3\x89") << "bytes beyond ASCII stay";
 }
 
-TEST(ReadClassNames, KeepsTheOrderOfTheFile) {
+TEST(ReadClassList, KeepsTheOrderOfTheFile) {
   const TemporaryFolder folder;
   const auto file =
       write_file(folder / "names.txt", "slicing onion\r\njetskiing\r\n cabinet \r\n\r\n");
-  EXPECT_THAT(read_class_names(file), ElementsAre("slicing onion", "jetskiing", "cabinet"));
+  EXPECT_THAT(read_class_list(file), ElementsAre("slicing onion", "jetskiing", "cabinet"));
 }
 
-TEST(ReadClassNames, RefusesWhatLeavesALabelUnclear) {
+TEST(ReadClassList, RefusesWhatLeavesALabelUnclear) {
   const TemporaryFolder folder;
   const auto refusal = [&](std::string_view bytes) {
-    return message_of<ConfigError>([&] { read_class_names(write_file(folder / "n.txt", bytes)); });
+    return message_of<ConfigError>([&] { read_class_list(write_file(folder / "n.txt", bytes)); });
   };
   EXPECT_THAT(refusal("a\n\nb\n"), HasSubstr("n.txt:2: is empty, between names"));
   EXPECT_THAT(refusal("a b\nc\nA_b\n"), HasSubstr("n.txt:3: 'A_b' is the same name as line 1"));
