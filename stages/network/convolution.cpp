@@ -13,6 +13,8 @@
 #include <array>
 #include <optional>
 
+#include "stages/network/stem_gradient.h"
+
 namespace cfp {
 namespace {
 
@@ -165,6 +167,9 @@ at::Tensor Convolution::packed(Use use, const at::Tensor& x, const Triple& outpu
                                     op_.groups, shape);
       break;
     }
+    case Use::kStem:
+      slot = stem_matrix(op_, weight_);
+      break;
     case Use::kTransposed:
       slot = operators()->pack_transposed.call(weight_, pad, longs(output_padding), stride,
                                                dilation, op_.groups, shape);
@@ -218,6 +223,10 @@ at::Tensor Convolution::symmetric_input_gradient(const at::Tensor& g, const Trip
     const std::int64_t span = dilation[a] * (op_.kernel[a] - 1);
     flipped_pad[a] = span - pad[a];
     left_over[a] = static_cast<int>((size[a] + 2 * pad[a] - span - 1) % stride[a]);
+  }
+  if (fused_ && is_stem(op_)) {
+    const at::Tensor result = stem_gradient(op_, packed(Use::kStem, g, {}), g, size, padding_);
+    return add_to.defined() ? result + add_to : result;
   }
   const bool unit_stride = stride == kOnes && std::ranges::min(flipped_pad) >= 0;
   if (fused_ && unit_stride) {

@@ -48,7 +48,7 @@ class Convolution {
   std::shared_ptr<const Convolution> with_weight(at::Tensor weight) const;
 
  private:
-  enum class Use { kForward, kFlipped, kTransposed };
+  enum class Use { kForward, kFlipped, kStem, kTransposed };
   at::Tensor packed(Use use, const at::Tensor& x, const Triple& output_padding) const;
   at::Tensor symmetric_input_gradient(const at::Tensor& g, const Triple& size,
                                       const at::Tensor& add_to) const;

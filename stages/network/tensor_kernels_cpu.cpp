@@ -9,15 +9,8 @@
 #include <limits>
 #include <vector>
 
-// Several bodies of one function, the best of which is chosen when the program is loaded, so that
-// one binary runs well on any x86-64. Sanitizers are not ready when that choice is made.
-#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__) && \
-    !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
-#define CFP_MULTIVERSION \
-  __attribute__((target_clones("arch=skylake-avx512", "arch=haswell", "default")))
-#else
-#define CFP_MULTIVERSION
-#endif
+#include "stages/network/multiversion.h"
+
 #define CFP_INLINE inline __attribute__((always_inline))
 
 namespace cfp::cpu {
@@ -50,21 +43,15 @@ CFP_INLINE void add_parts(float v, float& positive, float& negative) {
   negative += std::max(-v, 0.0F);
 }
 
-/// Row accumulators of one block: P and N of value, kernels and addend, each [channels].
-struct BlockSums {
-  float *value_p, *value_n, *kernel_p, *kernel_n, *addend_p, *addend_n;
-};
-
+/// One block of rows: steps back through the ReLU and adds P and N of value, kernels and addend to
+/// accumulators of [channels] each. Every pointer is a parameter of its own: only so does the
+/// compiler know that none of them overlap.
 template <bool kRelu, bool kResidual, bool kWrite>
 CFP_INLINE void gradient_rows(float* __restrict g, const float* __restrict y,
                               const float* __restrict r, int64_t rows, int64_t channels,
-                              const BlockSums& sums) {
-  float* __restrict vp = sums.value_p;
-  float* __restrict vn = sums.value_n;
-  float* __restrict kp = sums.kernel_p;
-  float* __restrict kn = sums.kernel_n;
-  float* __restrict ap = sums.addend_p;
-  float* __restrict an = sums.addend_n;
+                              float* __restrict vp, float* __restrict vn, float* __restrict kp,
+                              float* __restrict kn, float* __restrict ap,
+                              float* __restrict an) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < channels; ++c) {
       const int64_t i = row * channels + c;
@@ -79,25 +66,27 @@ CFP_INLINE void gradient_rows(float* __restrict g, const float* __restrict y,
   }
 }
 
-CFP_MULTIVERSION void sums_only(float* g, const float* y, const float* r, int64_t rows,
-                                int64_t channels, const BlockSums& sums) {
-  gradient_rows<false, false, false>(g, y, r, rows, channels, sums);
+using GradientRows = void (*)(float*, const float*, const float*, int64_t, int64_t, float*);
+
+CFP_MULTIVERSION void sums_only(float* g, const float* y, const float* r, int64_t rows, int64_t n,
+                                float* s) {
+  gradient_rows<false, false, false>(g, y, r, rows, n, s, s + n, nullptr, nullptr, nullptr,
+                                     nullptr);
 }
-CFP_MULTIVERSION void relu_rows(float* g, const float* y, const float* r, int64_t rows,
-                                int64_t channels, const BlockSums& sums) {
-  gradient_rows<true, false, true>(g, y, r, rows, channels, sums);
+CFP_MULTIVERSION void relu_rows(float* g, const float* y, const float* r, int64_t rows, int64_t n,
+                                float* s) {
+  gradient_rows<true, false, true>(g, y, r, rows, n, s, s + n, nullptr, nullptr, nullptr, nullptr);
 }
-CFP_MULTIVERSION void sum_rows(float* g, const float* y, const float* r, int64_t rows,
-                               int64_t channels, const BlockSums& sums) {
-  gradient_rows<false, true, false>(g, y, r, rows, channels, sums);
+CFP_MULTIVERSION void sum_rows(float* g, const float* y, const float* r, int64_t rows, int64_t n,
+                               float* s) {
+  gradient_rows<false, true, false>(g, y, r, rows, n, s, s + n, s + 2 * n, s + 3 * n, s + 4 * n,
+                                    s + 5 * n);
 }
 CFP_MULTIVERSION void relu_sum_rows(float* g, const float* y, const float* r, int64_t rows,
-                                    int64_t channels, const BlockSums& sums) {
-  gradient_rows<true, true, true>(g, y, r, rows, channels, sums);
+                                    int64_t n, float* s) {
+  gradient_rows<true, true, true>(g, y, r, rows, n, s, s + n, s + 2 * n, s + 3 * n, s + 4 * n,
+                                  s + 5 * n);
 }
-
-using GradientRows = void (*)(float*, const float*, const float*, int64_t, int64_t,
-                              const BlockSums&);
 
 /// Runs `body` over blocks of rows, in parallel, and adds the blocks' sums up in order.
 /// @return [batch][6][channels]: P and N of value, kernels, addend
@@ -111,15 +100,8 @@ at::Tensor summed_blocks(const Rows& g, const Rows& y, const float* residual, Gr
       const int64_t first = (b % blocks) * kBlock;
       const int64_t rows = std::min(kBlock, g.positions - first);
       const int64_t offset = ((b / blocks) * g.positions + first) * channels;
-      float* s = partial.data() + b * width;
-      const BlockSums sums{s,
-                           s + channels,
-                           s + 2 * channels,
-                           s + 3 * channels,
-                           s + 4 * channels,
-                           s + 5 * channels};
       body(g.data + offset, y.data + offset, residual == nullptr ? nullptr : residual + offset,
-           rows, channels, sums);
+           rows, channels, partial.data() + b * width);
     }
   });
   at::Tensor total = at::empty({g.batch, 6, channels}, at::kDouble);
@@ -192,15 +174,66 @@ CFP_MULTIVERSION void max_row(const float* __restrict x, int64_t channels, float
   for (int64_t c = 0; c < channels; ++c) y[c] = std::max(y[c], x[c]);
 }
 
-/// Gives g to x where it equals y and nobody before it did; `open` is 1 until then.
-CFP_MULTIVERSION void give_row(const float* __restrict g, const float* __restrict x,
-                               const float* __restrict y, float* __restrict open,
+/// Marks with `tap` the channels whose maximum y is found at x. Taps come last to first, so that the
+/// first of equals stays.
+CFP_MULTIVERSION void mark_row(const float* __restrict x, const float* __restrict y, int tap,
+                               int64_t channels, int* __restrict winner) {
+  for (int64_t c = 0; c < channels; ++c) winner[c] = x[c] == y[c] ? tap : winner[c];
+}
+
+/// Adds g where the window's maximum was at `tap`.
+CFP_MULTIVERSION void give_row(const float* __restrict g, const int* __restrict winner, int tap,
                                int64_t channels, float* __restrict out) {
-  for (int64_t c = 0; c < channels; ++c) {
-    const float takes = x[c] == y[c] ? open[c] : 0.0F;
-    out[c] += takes * g[c];
-    open[c] -= takes;
+  for (int64_t c = 0; c < channels; ++c) out[c] += winner[c] == tap ? g[c] : 0.0F;
+}
+
+/// Sizes of both sides of a pooling, and which tap of a window is which.
+struct Windows {
+  const MaxPool3d& pool;
+  int64_t batch, channels, T, H, W, OT, OH, OW;
+
+  Windows(const MaxPool3d& p, const at::Tensor& x, const at::Tensor& y)
+      : pool(p), batch(x.size(0)), channels(x.size(1)), T(x.size(2)), H(x.size(3)), W(x.size(4)),
+        OT(y.size(2)), OH(y.size(3)), OW(y.size(4)) {}
+
+  int tap(int64_t kt, int64_t kh, int64_t kw) const {
+    return static_cast<int>((kt * pool.kernel[1] + kh) * pool.kernel[2] + kw);
   }
+  /// The output position whose tap `k` meets input position `in`, or -1.
+  int64_t output_of(int64_t in, int64_t k, int axis, int64_t out_size) const {
+    const int64_t start = in + pool.padding.before[axis] - k;
+    if (start < 0 || start % pool.stride[axis] != 0) return -1;
+    const int64_t out = start / pool.stride[axis];
+    return out < out_size ? out : -1;
+  }
+};
+
+/// For every output position and channel the tap of its maximum; -1 where the padding won.
+std::vector<int> winners(const Windows& s, const float* x, const float* y) {
+  std::vector<int> winner(static_cast<std::size_t>(s.batch * s.OT * s.OH * s.OW * s.channels), -1);
+  at::parallel_for(0, s.batch * s.OT * s.OH, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; ++line) {
+      const int64_t b = line / (s.OT * s.OH);
+      const int64_t t0 = line / s.OH % s.OT * s.pool.stride[0] - s.pool.padding.before[0];
+      const int64_t h0 = line % s.OH * s.pool.stride[1] - s.pool.padding.before[1];
+      const Span t = window(line / s.OH % s.OT, 0, s.pool, s.T);
+      const Span h = window(line % s.OH, 1, s.pool, s.H);
+      for (int64_t ow = 0; ow < s.OW; ++ow) {
+        const int64_t w0 = ow * s.pool.stride[2] - s.pool.padding.before[2];
+        const Span w = window(ow, 2, s.pool, s.W);
+        const int64_t out = (line * s.OW + ow) * s.channels;
+        for (int64_t it = t.end; it-- > t.begin;) {
+          for (int64_t ih = h.end; ih-- > h.begin;) {
+            for (int64_t iw = w.end; iw-- > w.begin;) {
+              mark_row(x + (((b * s.T + it) * s.H + ih) * s.W + iw) * s.channels, y + out,
+                       s.tap(it - t0, ih - h0, iw - w0), s.channels, winner.data() + out);
+            }
+          }
+        }
+      }
+    }
+  });
+  return winner;
 }
 
 }  // namespace
@@ -279,34 +312,26 @@ at::Tensor max_pool(const at::Tensor& x, const MaxPool3d& pool, const Triple& ou
 
 at::Tensor max_pool_gradient(const at::Tensor& gradient, const at::Tensor& x, const at::Tensor& y,
                              const MaxPool3d& pool) {
-  const int64_t batch = x.size(0), channels = x.size(1);
-  const int64_t T = x.size(2), H = x.size(3), W = x.size(4);
-  const int64_t OT = y.size(2), OH = y.size(3), OW = y.size(4);
+  const Windows s(pool, x, y);
+  const std::vector<int> winner = winners(s, x.data_ptr<float>(), y.data_ptr<float>());
   at::Tensor result = at::zeros_like(x);
   const float* g = gradient.data_ptr<float>();
-  const float* in = x.data_ptr<float>();
-  const float* top = y.data_ptr<float>();
   float* out = result.data_ptr<float>();
-  // Windows overlap in space but never across channels: threads share the channels out.
-  constexpr int64_t kWidth = 32;
-  const int64_t strips = (channels + kWidth - 1) / kWidth;
-  at::parallel_for(0, batch * strips, 1, [&](int64_t begin, int64_t end) {
-    float open[kWidth];
-    for (int64_t strip = begin; strip < end; ++strip) {
-      const int64_t b = strip / strips;
-      const int64_t c0 = strip % strips * kWidth;
-      const int64_t n = std::min(kWidth, channels - c0);
-      for (int64_t o = 0; o < OT * OH * OW; ++o) {
-        const Span t = window(o / (OH * OW), 0, pool, T);
-        const Span h = window(o / OW % OH, 1, pool, H);
-        const Span w = window(o % OW, 2, pool, W);
-        const int64_t at_out = (b * OT * OH * OW + o) * channels + c0;
-        std::fill_n(open, n, 1.0F);
-        for (int64_t it = t.begin; it < t.end; ++it) {
-          for (int64_t ih = h.begin; ih < h.end; ++ih) {
-            for (int64_t iw = w.begin; iw < w.end; ++iw) {
-              const int64_t at_in = (((b * T + it) * H + ih) * W + iw) * channels + c0;
-              give_row(g + at_out, in + at_in, top + at_out, open, n, out + at_in);
+  // Gathered by input position, so that no two threads write to one place.
+  at::parallel_for(0, s.batch * s.T * s.H, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; ++line) {
+      const int64_t b = line / (s.T * s.H);
+      for (int64_t kt = 0; kt < pool.kernel[0]; ++kt) {
+        const int64_t ot = s.output_of(line / s.H % s.T, kt, 0, s.OT);
+        for (int64_t kh = 0; ot >= 0 && kh < pool.kernel[1]; ++kh) {
+          const int64_t oh = s.output_of(line % s.H, kh, 1, s.OH);
+          for (int64_t iw = 0; oh >= 0 && iw < s.W; ++iw) {
+            for (int64_t kw = 0; kw < pool.kernel[2]; ++kw) {
+              const int64_t ow = s.output_of(iw, kw, 2, s.OW);
+              if (ow < 0) continue;
+              const int64_t from = (((b * s.OT + ot) * s.OH + oh) * s.OW + ow) * s.channels;
+              give_row(g + from, winner.data() + from, s.tap(kt, kh, kw), s.channels,
+                       out + (line * s.W + iw) * s.channels);
             }
           }
         }

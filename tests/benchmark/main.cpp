@@ -1,11 +1,13 @@
 // cfp_benchmark: what things cost, as ratios of two things measured in turn in one run.
 #include <CLI/CLI.hpp>
 
+#include "stages/core/memory.h"
 #include "stages/network/builders.h"
 #include "tests/benchmark/explain_benchmark.h"
 
 int main(int argc, char** argv) {
   using namespace cfp::benchmark;
+  cfp::keep_freed_memory();
   CLI::App app{"Measures cfp against PyTorch and against itself"};
   app.require_subcommand(1);
   Settings settings{.networks = cfp::architecture_names()};

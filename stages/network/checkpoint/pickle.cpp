@@ -159,9 +159,8 @@ class PickleMachine {
     push_new(PickleGlobal{*index});
   }
 
-  /// A copy, because making values moves the vector that holds them; of few items, because a tuple
-  /// of a million can be named again and again for five bytes each time.
-  std::vector<PickleId> few_items(PickleId id, std::string_view what) {
+  /// Few, because a tuple of a million items can be handed over again for five bytes each time.
+  const std::vector<PickleId>& few_items(PickleId id, std::string_view what) {
     const auto& items = expect<PickleSequence>(id, what).items;
     if (items.size() > 8) refuse(fmt::format("{} has {} items, more than 8", what, items.size()));
     return items;
@@ -171,7 +170,7 @@ class PickleMachine {
     const PickleId arguments_id = pop();
     const PickleId function = pop();
     const int index = expect<PickleGlobal>(function, "a function of the allow-list").index;
-    const auto arguments = few_items(arguments_id, "a tuple of arguments");
+    const auto& arguments = few_items(arguments_id, "a tuple of arguments");
     const AllowedGlobal& global = allowed_global(index);
     const auto need = [&](std::size_t least, std::size_t most) {
       if (arguments.size() < least || arguments.size() > most) {
@@ -208,14 +207,12 @@ class PickleMachine {
   void ordered_dict(const std::vector<PickleId>& arguments) {
     const PickleId id = make(PickleDict{});
     if (!arguments.empty()) {
-      const auto pairs = expect<PickleSequence>(arguments[0], "a list of pairs").items;
-      PickleDict dict;
-      for (const PickleId pair_id : pairs) {
+      auto& dict = std::get<PickleDict>(pickle_.values[id]);
+      for (const PickleId pair_id : expect<PickleSequence>(arguments[0], "a list of pairs").items) {
         const auto& pair = expect<PickleSequence>(pair_id, "a pair").items;
         if (pair.size() != 2) refuse("an ordered dictionary holds something that is no pair");
         put(id, dict, pair[0], pair[1]);
       }
-      pickle_.values[id] = std::move(dict);
     }
     push(id);
   }
@@ -235,7 +232,7 @@ class PickleMachine {
   /// ('storage', type, key, location, elements) in zip files; legacy files add a view: None or
   /// (key, first element, elements).
   void persistent_id() {
-    const auto id = few_items(pop(), "a persistent id");
+    const auto& id = few_items(pop(), "a persistent id");
     if (id.empty()) refuse("a persistent id is empty");
     const auto kind = expect<std::string_view>(id[0], "the kind of a persistent id");
     if (kind == "module") {

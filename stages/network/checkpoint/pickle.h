@@ -13,6 +13,7 @@
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -68,7 +69,7 @@ using PickleValue = std::variant<PickleNone, bool, std::int64_t, double, PickleB
 
 /// What one pickle holds. Text and keys point into the bytes it was read from.
 struct Pickle {
-  std::vector<PickleValue> values;
+  std::deque<PickleValue> values;  ///< a deque, whose growth neither copies nor reserves
   PickleId root = 0;
   std::size_t bytes_used = 0;  ///< up to and with its STOP
 
@@ -87,7 +88,7 @@ struct Pickle {
 
 /// Limits beyond which a pickle is refused; far above what a checkpoint needs.
 inline constexpr std::size_t kMaxPickleBytes = std::size_t{32} << 20;
-inline constexpr std::size_t kMaxPickleValues = 2'000'000;
+inline constexpr std::size_t kMaxPickleValues = 1'000'000;
 inline constexpr int kMaxPickleDepth = 200;
 
 /// Reads the pickle that `bytes` begin with; protocols 2 to 5.
