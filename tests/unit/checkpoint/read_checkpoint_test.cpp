@@ -8,6 +8,7 @@
 #include "tests/unit/checkpoint/support.h"
 
 namespace cfp::test {
+using namespace std::string_literals;
 namespace {
 
 class ReadCheckpoint : public testing::Test {
@@ -44,7 +45,7 @@ TEST_F(ReadCheckpoint, SaysWhatAFileIsInstead) {
   refused("\x89HDF\r\n\x1a\n", "HDF5");
   refused("version https://git-lfs.github.com/spec/v1\n", "Git LFS");
   refused(Bytes(257, 'x') + "ustar" + Bytes(100, '\0'), "tar archive");
-  refused(Bytes("\x08\x07\x12\x07pytorch:", 12), "ONNX");
+  refused("\x08\x07\x12\x07pytorch:"s, "ONNX");
   refused("\x80\x02}.", "not one that torch.save wrote");
   refused(zip_of({{.name = "x/data.pkl", .data = ""}, {.name = "x/code/a.py", .data = ""}}),
           "TorchScript");
@@ -95,8 +96,7 @@ TEST_F(ReadCheckpoint, RefusesANameThatIsThereTwice) {
 TEST_F(ReadCheckpoint, DoesNotFollowADictionaryThatHoldsItself) {
   // d = {}; d["state_dict"] = d
   refused(zip_of({{.name = "data.pkl",
-                   .data = pickle_of(Bytes("}q\0", 3) + pickled_text("state_dict") +
-                                     Bytes("h\0s", 3))}}),
+                   .data = pickle_of("}q\0"s + pickled_text("state_dict") + "h\0s"s)}}),
           "no tensors");
 }
 

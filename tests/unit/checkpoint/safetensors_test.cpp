@@ -9,6 +9,7 @@
 #include "tests/unit/checkpoint/support.h"
 
 namespace cfp::test {
+using namespace std::string_literals;
 namespace {
 
 Bytes file_of(std::string_view header, std::string_view data) {
@@ -28,7 +29,7 @@ TEST(Safetensors, AreReadInTheOrderOfTheData) {
   const Bytes bytes = file_of(R"({"b":{"dtype":"U8","shape":[2],"data_offsets":[4,6]},
     "a":{"data_offsets":[0,4],"dtype":"F32","shape":[]},"none":{"dtype":"I16","shape":[0,9],
     "data_offsets":[6,6]},"__metadata__":{"k":"\u00e4\ud83d\ude00\"\\\n"}} )",
-                              Bytes("\0\0\x80\x3f\x07\x08", 6));
+                              "\0\0\x80\x3f\x07\x08"s);
   const Checkpoint checkpoint = parse(bytes);
   EXPECT_EQ(checkpoint.format, "safetensors");
   ASSERT_EQ(checkpoint.tensors.size(), 3U);
