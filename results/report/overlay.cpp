@@ -27,7 +27,8 @@ std::vector<Neighbours> neighbours(std::int64_t from, std::int64_t to) {
   return all;
 }
 
-float between(float a, float b, float b_weight) { return a + (b - a) * b_weight; }
+/// In this form no two finite numbers overflow.
+float between(float a, float b, float b_weight) { return a * (1 - b_weight) + b * b_weight; }
 
 struct Stop {
   float heat, red, green, blue;

@@ -138,7 +138,9 @@ std::string layers_text(const RunStatistics& s, std::size_t limit) {
                std::to_string(layer.kernels_ever_found()), mean(layer.counts.edges),
                layer.found_share.empty() ? "-" : percent(layer.found_share.mean())});
   }
-  return "\n" + table.text() + and_more(shown, s.layers().size(), "per_layer.csv");
+  std::string out = "\n";
+  out += table.text();
+  return out + and_more(shown, s.layers().size(), "per_layer.csv");
 }
 
 std::string classes_text(const RunStatistics& s, std::size_t limit) {
@@ -156,7 +158,9 @@ std::string classes_text(const RunStatistics& s, std::size_t limit) {
                percent(c.top5, c.labelled), std::to_string(c.explained), mean(c.counts.found),
                mean(c.counts.edges)});
   }
-  return "\n" + table.text() + and_more(shown, seen.size(), "per_class.csv");
+  std::string out = "\n";
+  out += table.text();
+  return out + and_more(shown, seen.size(), "per_class.csv");
 }
 
 std::string failures_text(const RunStatistics& s, std::size_t limit) {
