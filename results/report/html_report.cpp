@@ -14,6 +14,9 @@
 namespace cfp {
 namespace {
 
+/// Frames below this height are shown at twice their size.
+constexpr std::int64_t kSmallFramePx = 80;
+
 /// `wanted` positions out of `available`, evenly spread, first and last among them.
 std::vector<std::int64_t> evenly_spread(std::int64_t available, std::int64_t wanted) {
   std::vector<std::int64_t> chosen;
@@ -141,7 +144,8 @@ void HtmlReport::add_example(const Clip& clip, const ClipResult& result) {
                   .probability = softmax_probability(result.logits,
                                                      static_cast<std::size_t>(result.prediction)),
                   .target_value = pyramid.target.value,
-                  .strip_width_px = static_cast<int>(strip.width),
+                  .strip_width_px = static_cast<int>(strip.height < kSmallFramePx ? 2 * strip.width
+                                                                                  : strip.width),
                   .frames_uri = packed(strip.rgb)};
   for (const std::int64_t t : chosen) {
     const auto i = static_cast<std::size_t>(t);
@@ -194,7 +198,8 @@ std::string HtmlReport::examples_html(const RunStatistics& s) const {
 
 void HtmlReport::write(const std::filesystem::path& path, const RunStatistics& statistics) const {
   const std::string body = "<h1>" + html::escape(statistics.info().name) + "</h1>\n" +
-                           html::tables(statistics) + examples_html(statistics);
+                           html::headline(statistics) + examples_html(statistics) +
+                           html::tables(statistics);
   write_file(path, html::page(statistics.info().name, body));
 }
 

@@ -57,7 +57,7 @@ class HtmlReport {
     int view = 0, label = -1, prediction = 0, target_class = 0;
     double probability = 0, target_value = 0;
     std::vector<double> times_s;  ///< of the frames pictured
-    int strip_width_px = 0;
+    int strip_width_px = 0;       ///< as shown
     std::string frames_uri;
     std::vector<TubeStrip> tubes;
   };

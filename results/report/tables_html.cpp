@@ -57,6 +57,8 @@ void add_term(std::string& out, std::string_view term, std::string_view html) {
   out += "</dd>\n";
 }
 
+}  // namespace
+
 std::string headline(const RunStatistics& s) {
   const RunInfo& info = s.info();
   std::string out;
@@ -88,6 +90,8 @@ std::string headline(const RunStatistics& s) {
   }
   return out + "</dl>\n";
 }
+
+namespace {
 
 std::string layers_table(const RunStatistics& s) {
   if (s.layers().empty()) return "";
@@ -269,9 +273,8 @@ std::string fixed(double value, int digits) {
 }
 
 std::string tables(const RunStatistics& statistics) {
-  return headline(statistics) + layers_table(statistics) + classes_table(statistics) +
-         confusion_table(statistics) + overlap_section(statistics) + kernels_table(statistics) +
-         failures_section(statistics);
+  return layers_table(statistics) + classes_table(statistics) + confusion_table(statistics) +
+         overlap_section(statistics) + kernels_table(statistics) + failures_section(statistics);
 }
 
 }  // namespace cfp::html

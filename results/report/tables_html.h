@@ -7,7 +7,10 @@
 
 namespace cfp::html {
 
-/// Headline figures, then tables a layer, a class, of overlaps, of kernels and of failures.
+/// What was run, how many clips, accuracy, size of the pyramids, times.
+std::string headline(const RunStatistics& statistics);
+
+/// Tables a layer, a class, of confusions, overlaps, kernels and failures.
 std::string tables(const RunStatistics& statistics);
 
 /// @return the number with `digits` behind the point
