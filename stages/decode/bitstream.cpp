@@ -61,7 +61,8 @@ bool has_idr_picture(const AVCodecParameters& codec, const AVPacket& packet) {
 bool starts_independent_group(const AVCodecParameters& codec, const AVPacket& packet) {
   switch (codec.codec_id) {
     case AV_CODEC_ID_H264:
-    case AV_CODEC_ID_HEVC: return has_idr_picture(codec, packet);
+    case AV_CODEC_ID_HEVC:
+      return has_idr_picture(codec, packet);
     case AV_CODEC_ID_VP8:
     case AV_CODEC_ID_VP9:
     case AV_CODEC_ID_FFV1:
@@ -69,7 +70,8 @@ bool starts_independent_group(const AVCodecParameters& codec, const AVPacket& pa
     // index looks at.
     case AV_CODEC_ID_MPEG1VIDEO:
     case AV_CODEC_ID_MPEG2VIDEO:
-    case AV_CODEC_ID_MPEG4: return true;
+    case AV_CODEC_ID_MPEG4:
+      return true;
     default: {
       const AVCodecDescriptor* description = avcodec_descriptor_get(codec.codec_id);
       return description != nullptr && (description->props & AV_CODEC_PROP_INTRA_ONLY) != 0;

@@ -1,11 +1,11 @@
 #include "stages/decode/clip_decoder.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <chrono>
 #include <cstring>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "stages/core/errors.h"
 #include "stages/decode/resize.h"
@@ -82,11 +82,11 @@ class ClipAssembler {
     const auto length = static_cast<std::int64_t>(views_[0].size());
     const std::int64_t bytes_per_view = length * frame.bytes_per_frame();
     if (bytes_per_view > max_bytes_ / static_cast<std::int64_t>(views_.size())) {
-      throw DataError(FailureReason::kDecodeError,
-                      fmt::format("{}: {} views of {} frames of {} x {} pixels take more than the "
-                                  "limit of {} bytes",
-                                  path_, views_.size(), length, frame.width, frame.height,
-                                  max_bytes_));
+      throw DataError(
+          FailureReason::kDecodeError,
+          fmt::format("{}: {} views of {} frames of {} x {} pixels take more than the "
+                      "limit of {} bytes",
+                      path_, views_.size(), length, frame.width, frame.height, max_bytes_));
     }
     for (Frames& clip : clips_) {
       clip = {.length = length, .height = frame.height, .width = frame.width, .rgb_thwc = {}};
@@ -105,8 +105,7 @@ std::vector<Clip> decode_clips(const ClipRequest& request, const SamplingOptions
                                const PreprocessOptions& preprocess, const DecodeLimits& limits,
                                FrameList list) {
   VideoDecoder video(request.media, limits, list);
-  ClipAssembler assembler(wanted_views(video, sampling), request.media.path,
-                          limits.max_clip_bytes);
+  ClipAssembler assembler(wanted_views(video, sampling), request.media.path, limits.max_clip_bytes);
   video.decode(assembler.unique(), [&](std::int64_t index, const Frames& frame) {
     assembler.place(index, preprocess_frames(frame, preprocess));
   });

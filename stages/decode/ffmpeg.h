@@ -34,8 +34,9 @@ using SwsContextPtr = CPtr<SwsContext, sws_freeContext>;
 /// must not decide how much memory is taken.
 inline constexpr int kMaxSide_px = 16384;
 
-/// Keeps FFmpeg from writing to the terminal and notes, for each thread, what it complains of first;
-/// what follows is mostly a consequence. Forgets earlier complaints. Cheap; called before each use.
+/// Keeps FFmpeg from writing to the terminal and notes, for each thread, what it complains of
+/// first; what follows is mostly a consequence. Forgets earlier complaints. Cheap; called before
+/// each use.
 void capture_ffmpeg_log();
 
 /// @return FFmpeg's name of `status`, and the first complaint that this thread's calls logged since

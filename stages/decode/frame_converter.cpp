@@ -1,9 +1,9 @@
 #include "stages/decode/frame_converter.h"
 
-#include <fmt/format.h>
-
 #include <cmath>
 #include <cstring>
+
+#include <fmt/format.h>
 
 #include "stages/core/errors.h"
 
@@ -20,12 +20,18 @@ constexpr int kFlags = SWS_BILINEAR | SWS_ACCURATE_RND | SWS_FULL_CHR_H_INT;
 /// The `yuvj` formats say "full range" by their name; swscale wants it said apart.
 AVPixelFormat without_range(AVPixelFormat format) {
   switch (format) {
-    case AV_PIX_FMT_YUVJ411P: return AV_PIX_FMT_YUV411P;
-    case AV_PIX_FMT_YUVJ420P: return AV_PIX_FMT_YUV420P;
-    case AV_PIX_FMT_YUVJ422P: return AV_PIX_FMT_YUV422P;
-    case AV_PIX_FMT_YUVJ440P: return AV_PIX_FMT_YUV440P;
-    case AV_PIX_FMT_YUVJ444P: return AV_PIX_FMT_YUV444P;
-    default: return format;
+    case AV_PIX_FMT_YUVJ411P:
+      return AV_PIX_FMT_YUV411P;
+    case AV_PIX_FMT_YUVJ420P:
+      return AV_PIX_FMT_YUV420P;
+    case AV_PIX_FMT_YUVJ422P:
+      return AV_PIX_FMT_YUV422P;
+    case AV_PIX_FMT_YUVJ440P:
+      return AV_PIX_FMT_YUV440P;
+    case AV_PIX_FMT_YUVJ444P:
+      return AV_PIX_FMT_YUV444P;
+    default:
+      return format;
   }
 }
 
@@ -40,12 +46,17 @@ bool is_full_range(const AVFrame& picture) {
 
 int sws_matrix(AVColorSpace space) {
   switch (space) {
-    case AVCOL_SPC_BT709: return SWS_CS_ITU709;
-    case AVCOL_SPC_FCC: return SWS_CS_FCC;
-    case AVCOL_SPC_SMPTE240M: return SWS_CS_SMPTE240M;
+    case AVCOL_SPC_BT709:
+      return SWS_CS_ITU709;
+    case AVCOL_SPC_FCC:
+      return SWS_CS_FCC;
+    case AVCOL_SPC_SMPTE240M:
+      return SWS_CS_SMPTE240M;
     case AVCOL_SPC_BT2020_NCL:
-    case AVCOL_SPC_BT2020_CL: return SWS_CS_BT2020;
-    default: return SWS_CS_ITU601;
+    case AVCOL_SPC_BT2020_CL:
+      return SWS_CS_BT2020;
+    default:
+      return SWS_CS_ITU601;
   }
 }
 
@@ -76,10 +87,10 @@ Orientation stream_orientation(const AVStream& stream, const std::string& path) 
                                 .xy = sign_of(matrix[1], largest),
                                 .yx = sign_of(matrix[3], largest),
                                 .yy = sign_of(matrix[4], largest)};
-  const bool is_straight = orientation.xx != 0 && orientation.yy != 0 && orientation.xy == 0 &&
-                           orientation.yx == 0;
-  const bool is_quarter = orientation.xx == 0 && orientation.yy == 0 && orientation.xy != 0 &&
-                          orientation.yx != 0;
+  const bool is_straight =
+      orientation.xx != 0 && orientation.yy != 0 && orientation.xy == 0 && orientation.yx == 0;
+  const bool is_quarter =
+      orientation.xx == 0 && orientation.yy == 0 && orientation.xy != 0 && orientation.yx != 0;
   if (largest == 0) return {};  // a matrix of zeros shows nothing; readers take it for none
   if (!is_straight && !is_quarter) {
     throw DataError(FailureReason::kDecodeError,
@@ -102,8 +113,8 @@ const Frames& FrameConverter::convert(const AVFrame& picture) {
 }
 
 void FrameConverter::prepare(const AVFrame& picture) {
-  const std::array<int, 5> key = {picture.width, picture.height, picture.format,
-                                  picture.colorspace, picture.color_range};
+  const std::array<int, 5> key = {picture.width, picture.height, picture.format, picture.colorspace,
+                                  picture.color_range};
   if (converter_ != nullptr && key == prepared_for_) return;
   const auto format = static_cast<AVPixelFormat>(picture.format);
   if (picture.colorspace == AVCOL_SPC_YCGCO) {
@@ -146,10 +157,8 @@ void FrameConverter::copy_turned(const AVFrame& rgb) {
     return;
   }
   // Where a source row or column counts backwards, it starts at the far side.
-  const std::int64_t x_start =
-      (orientation_.xx < 0 || orientation_.yx < 0) ? frame_.width - 1 : 0;
-  const std::int64_t y_start =
-      (orientation_.yy < 0 || orientation_.xy < 0) ? frame_.height - 1 : 0;
+  const std::int64_t x_start = (orientation_.xx < 0 || orientation_.yx < 0) ? frame_.width - 1 : 0;
+  const std::int64_t y_start = (orientation_.yy < 0 || orientation_.xy < 0) ? frame_.height - 1 : 0;
   for (std::int64_t y = 0; y < height; ++y) {
     const std::uint8_t* source = rgb.data[0] + y * rgb.linesize[0];
     for (std::int64_t x = 0; x < width; ++x, source += 3) {

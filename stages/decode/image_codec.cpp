@@ -16,8 +16,9 @@ void require(int status, const char* what) {
 
 void check_size(int width, int height) {
   if (width < 1 || height < 1 || width > kMaxSide_px || height > kMaxSide_px) {
-    throw ConfigError(fmt::format("a picture of {} x {} pixels cannot be encoded; sides are 1 to {}",
-                                  width, height, kMaxSide_px));
+    throw ConfigError(
+        fmt::format("a picture of {} x {} pixels cannot be encoded; sides are 1 to {}", width,
+                    height, kMaxSide_px));
   }
 }
 
@@ -27,8 +28,7 @@ AvCodecContextPtr open_encoder(AVCodecID id, AVPixelFormat format, int width, in
   if (codec == nullptr) {
     throw SystemError(fmt::format("this FFmpeg has no encoder for {}", avcodec_get_name(id)));
   }
-  AvCodecContextPtr encoder =
-      checked_allocation(AvCodecContextPtr(avcodec_alloc_context3(codec)));
+  AvCodecContextPtr encoder = checked_allocation(AvCodecContextPtr(avcodec_alloc_context3(codec)));
   encoder->width = width;
   encoder->height = height;
   encoder->pix_fmt = format;
@@ -54,15 +54,15 @@ AvFramePtr converted(const std::uint8_t* rgb, const AVCodecContext& encoder) {
   frame->quality = encoder.global_quality;  // mjpeg reads the quality of the frame
   require(av_frame_get_buffer(frame.get(), 0), "cannot allocate a frame");
   const AvFramePtr source = rgb_frame(rgb, encoder.width, encoder.height);
-  const SwsContextPtr converter(sws_getContext(
-      encoder.width, encoder.height, AV_PIX_FMT_RGB24, encoder.width, encoder.height,
-      encoder.pix_fmt, SWS_BILINEAR | SWS_ACCURATE_RND, nullptr, nullptr, nullptr));
+  const SwsContextPtr converter(
+      sws_getContext(encoder.width, encoder.height, AV_PIX_FMT_RGB24, encoder.width, encoder.height,
+                     encoder.pix_fmt, SWS_BILINEAR | SWS_ACCURATE_RND, nullptr, nullptr, nullptr));
   if (converter == nullptr) throw SystemError("FFmpeg cannot convert RGB for a picture");
   const int* bt601 = sws_getCoefficients(SWS_CS_ITU601);  // what the JPEG standard asks for
   // RGB output cannot take colour details; then there is no matrix to set, and -1 comes back.
   sws_setColorspaceDetails(converter.get(), bt601, 1, bt601, 1, 0, 1 << 16, 1 << 16);
-  require(sws_scale(converter.get(), source->data, source->linesize, 0, encoder.height,
-                    frame->data, frame->linesize),
+  require(sws_scale(converter.get(), source->data, source->linesize, 0, encoder.height, frame->data,
+                    frame->linesize),
           "cannot convert the picture");
   return frame;
 }
@@ -81,8 +81,7 @@ std::vector<std::uint8_t> encode(AVCodecID id, AVPixelFormat format, const std::
 
 }  // namespace
 
-std::vector<std::uint8_t> encode_jpeg(const std::uint8_t* rgb, int width, int height,
-                                      int quality) {
+std::vector<std::uint8_t> encode_jpeg(const std::uint8_t* rgb, int width, int height, int quality) {
   if (quality < 2 || quality > 31) {
     throw ConfigError(fmt::format("JPEG quality is {}; it must be 2 to 31", quality));
   }

@@ -1,9 +1,9 @@
 #include "stages/decode/media_input.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <filesystem>
+
+#include <fmt/format.h>
 
 namespace cfp {
 namespace fs = std::filesystem;
@@ -204,8 +204,7 @@ AvCodecContextPtr open_decoder(const AVStream& stream, const std::string& path,
     fail(FailureReason::kUnreadable, path,
          fmt::format("this FFmpeg has no decoder for {}", avcodec_get_name(parameters.codec_id)));
   }
-  AvCodecContextPtr decoder =
-      checked_allocation(AvCodecContextPtr(avcodec_alloc_context3(codec)));
+  AvCodecContextPtr decoder = checked_allocation(AvCodecContextPtr(avcodec_alloc_context3(codec)));
   int status = avcodec_parameters_to_context(decoder.get(), &parameters);
   if (status < 0) fail(FailureReason::kUnreadable, path, failure_text(status));
   decoder->pkt_timebase = stream.time_base;

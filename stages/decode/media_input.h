@@ -60,7 +60,7 @@ class MediaInput {
   const Deadline* deadline_;
   std::int64_t file_bytes_ = 0;
   std::unique_ptr<AVIOContext, CloseIo> io_;
-  AvInputPtr format_;  // after io_: closed before it
+  AvInputPtr format_;           // after io_: closed before it
   AVStream* stream_ = nullptr;  // owned by format_
 };
 

@@ -1,10 +1,10 @@
 #include "stages/decode/packet_index.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <limits>
 #include <numeric>
+
+#include <fmt/format.h>
 
 #include "stages/decode/bitstream.h"
 
@@ -22,8 +22,8 @@ PacketEntry entry_of(const AVPacket& packet, const AVCodecParameters& codec) {
           .is_key = (packet.flags & AV_PKT_FLAG_KEY) != 0,
           .is_shown = (packet.flags & AV_PKT_FLAG_DISCARD) == 0 && !is_hidden_frame(codec, packet),
           .is_damaged = (packet.flags & AV_PKT_FLAG_CORRUPT) != 0 || has_hole(codec, packet),
-          .is_fresh_start = (packet.flags & AV_PKT_FLAG_KEY) != 0 &&
-                            starts_independent_group(codec, packet)};
+          .is_fresh_start =
+              (packet.flags & AV_PKT_FLAG_KEY) != 0 && starts_independent_group(codec, packet)};
 }
 
 /// A group of pictures only starts afresh if no frame is displayed across its border.
@@ -35,8 +35,7 @@ void keep_only_closed_starts(std::vector<PacketEntry>& packets) {
   }
   std::int64_t latest_before = std::numeric_limits<std::int64_t>::min();
   for (std::size_t i = 0; i < count; ++i) {
-    const bool is_closed =
-        earliest_after[i + 1] > packets[i].pts && latest_before < packets[i].pts;
+    const bool is_closed = earliest_after[i + 1] > packets[i].pts && latest_before < packets[i].pts;
     packets[i].is_fresh_start = packets[i].is_fresh_start && is_closed;
     latest_before = std::max(latest_before, packets[i].pts);
   }

@@ -59,7 +59,7 @@ int PictureDecoder::receive_all(const Take& take) {
     const std::int64_t position = picture_->reordered_opaque;
     if ((picture_->flags & AV_FRAME_FLAG_CORRUPT) != 0 || picture_->decode_error_flags != 0) {
       mark_damaged(position, first_complaint().empty() ? "the decoder marks the picture as damaged"
-                                                      : first_complaint());
+                                                       : first_complaint());
     }
     take(*picture_, position);
   }
@@ -67,9 +67,8 @@ int PictureDecoder::receive_all(const Take& take) {
 
 std::string PictureDecoder::damage_between(std::int64_t first, std::int64_t last) const {
   const auto is_from = [&](const Damage& damage) { return damage.position >= first; };
-  const bool is_damaged = std::ranges::any_of(damages_, [&](const Damage& damage) {
-    return is_from(damage) && damage.position <= last;
-  });
+  const bool is_damaged = std::ranges::any_of(
+      damages_, [&](const Damage& damage) { return is_from(damage) && damage.position <= last; });
   if (!is_damaged) return {};
   // What was noticed first is the cause, even where FFmpeg blames a neighbour for it.
   return std::ranges::find_if(damages_, is_from)->why;

@@ -1,4 +1,5 @@
-// One decoder, fed packet by packet, that remembers what went wrong; for the sources of this folder.
+// One decoder, fed packet by packet, that remembers what went wrong; for the sources of this
+// folder.
 #pragma once
 
 #include <cstdint>

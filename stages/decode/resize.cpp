@@ -1,15 +1,15 @@
 #include "stages/decode/resize.h"
 
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/_upsample_bilinear2d_aa.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/upsample_bilinear2d.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
-
-#include <algorithm>
-#include <cmath>
-#include <cstring>
 
 #include "stages/core/errors.h"
 
@@ -77,8 +77,10 @@ void check(const PreprocessOptions& options) {
 FrameSize resized_size(FrameSize size, const PreprocessOptions& options) {
   const std::int64_t wanted = options.resize;
   switch (options.resize_mode) {
-    case ResizeMode::kNone: return size;
-    case ResizeMode::kExact: return {wanted, wanted};
+    case ResizeMode::kNone:
+      return size;
+    case ResizeMode::kExact:
+      return {wanted, wanted};
     case ResizeMode::kShortSide:
       if (size.width < size.height) return {wanted * size.height / size.width, wanted};
       return {wanted, wanted * size.width / size.height};
@@ -92,8 +94,7 @@ Frames preprocess_frames(const Frames& frames, const PreprocessOptions& options)
     throw DataError(FailureReason::kTooSmall,
                     fmt::format("frames of {} x {} pixels would be resized to {} x {}; a side has "
                                 "at most {}",
-                                frames.width, frames.height, size.width, size.height,
-                                kMaxSide_px));
+                                frames.width, frames.height, size.width, size.height, kMaxSide_px));
   }
   if (options.crop > std::min(size.height, size.width)) {
     throw DataError(FailureReason::kTooSmall,

@@ -1,10 +1,10 @@
 #include "stages/decode/sampling.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
+
+#include <fmt/format.h>
 
 #include "stages/core/errors.h"
 
@@ -17,8 +17,7 @@ constexpr std::int64_t kMaxResampled = 100'000'000;
 
 void check_range(const char* name, int value, int largest) {
   if (value < 1 || value > largest) {
-    throw ConfigError(
-        fmt::format("sampling.{} is {}; it must be 1 to {}", name, value, largest));
+    throw ConfigError(fmt::format("sampling.{} is {}; it must be 1 to {}", name, value, largest));
   }
 }
 
@@ -54,9 +53,8 @@ std::vector<std::int64_t> dense_offsets(std::int64_t available, const SamplingOp
     const std::int64_t position =
         p > 0 && p == options.dense_positions - 1
             ? last_position
-            : static_cast<std::int64_t>(
-                  p * (static_cast<double>(last_position) /
-                       std::max(1, options.dense_positions - 1)));
+            : static_cast<std::int64_t>(p * (static_cast<double>(last_position) /
+                                             std::max(1, options.dense_positions - 1)));
     for (int j = 0; j < options.num_clips; ++j) {
       offsets.push_back((position + j * step) % available);
     }
@@ -71,8 +69,12 @@ std::vector<std::int64_t> view_indices(std::int64_t offset, std::int64_t availab
     std::int64_t index = offset + static_cast<std::int64_t>(t) * options.frame_interval;
     if (index >= available) {
       switch (options.out_of_bound) {
-        case OutOfBound::kLoop: index %= available; break;
-        case OutOfBound::kRepeatLast: index = indices.back(); break;
+        case OutOfBound::kLoop:
+          index %= available;
+          break;
+        case OutOfBound::kRepeatLast:
+          index = indices.back();
+          break;
         case OutOfBound::kError:
           throw DataError(
               FailureReason::kTooShort,
@@ -96,13 +98,14 @@ void check(const SamplingOptions& options) {
   check_range("dense_range", options.dense_range, std::numeric_limits<int>::max());
   check_range("dense_positions", options.dense_positions, kMaxViews);
   if (options.policy == SamplingPolicy::kCenter && options.num_clips != 1) {
-    throw ConfigError(fmt::format("sampling.num_clips is {}, but sampling.policy 'center' gives "
-                                  "one clip; use 'uniform' or 'dense'",
-                                  options.num_clips));
+    throw ConfigError(
+        fmt::format("sampling.num_clips is {}, but sampling.policy 'center' gives "
+                    "one clip; use 'uniform' or 'dense'",
+                    options.num_clips));
   }
   if (options.target_fps && !(*options.target_fps > 0 && *options.target_fps <= 1000)) {
-    throw ConfigError(fmt::format(
-        "sampling.target_fps is {}; it must be above 0 and at most 1000", *options.target_fps));
+    throw ConfigError(fmt::format("sampling.target_fps is {}; it must be above 0 and at most 1000",
+                                  *options.target_fps));
   }
 }
 

@@ -35,14 +35,14 @@ enum class OutOfBound {
 };
 
 struct SamplingOptions {
-  int clip_len = 16;                           ///< frames a clip, 1..4096
-  int frame_interval = 1;                      ///< step between frames of a clip, 1..4096
-  int num_clips = 1;                           ///< 1..1024; 1 for `center`
+  int clip_len = 16;       ///< frames a clip, 1..4096
+  int frame_interval = 1;  ///< step between frames of a clip, 1..4096
+  int num_clips = 1;       ///< 1..1024; 1 for `center`
   SamplingPolicy policy = SamplingPolicy::kCenter;
   OutOfBound out_of_bound = OutOfBound::kLoop;
-  std::optional<double> target_fps;            ///< above 0: resample by time stamps before counting
-  int dense_range = 64;                        ///< frames that a dense group of clips spans
-  int dense_positions = 10;                    ///< starting places of dense groups, 1..1024
+  std::optional<double> target_fps;  ///< above 0: resample by time stamps before counting
+  int dense_range = 64;              ///< frames that a dense group of clips spans
+  int dense_positions = 10;          ///< starting places of dense groups, 1..1024
 
   bool operator==(const SamplingOptions&) const = default;
 };

@@ -1,12 +1,12 @@
 #include "stages/decode/video_decoder.h"
 
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cmath>
 #include <limits>
 #include <optional>
 #include <utility>
+
+#include <fmt/format.h>
 
 #include "stages/decode/bitstream.h"
 #include "stages/decode/frame_converter.h"
@@ -47,9 +47,9 @@ struct VideoDecoder::State {
   Orientation orientation;
   VideoInfo info;
   double tick_s = 0;
-  std::vector<ListedFrame> frames;    ///< of the file, or of the part of it that was read
-  std::int64_t first_wanted = 0;      ///< where in `frames` the segment begins
-  std::vector<double> times_s;        ///< of the segment's frames
+  std::vector<ListedFrame> frames;  ///< of the file, or of the part of it that was read
+  std::int64_t first_wanted = 0;    ///< where in `frames` the segment begins
+  std::vector<double> times_s;      ///< of the segment's frames
   double end_s = 0;
 
   State(const MediaSegment& segment, const DecodeLimits& limits, FrameList list);
@@ -111,9 +111,9 @@ bool VideoDecoder::State::read_part_of_long_file() {
         zero + static_cast<std::int64_t>(std::floor(segment.start_s.value_or(0) / tick_s));
     part.seek_to = start;
     if (segment.end_s) {
-      part.stop_at =
-          zero + static_cast<std::int64_t>((*segment.end_s + kReadBehind_s) / tick_s);
+      part.stop_at = zero + static_cast<std::int64_t>((*segment.end_s + kReadBehind_s) / tick_s);
     }
+    input.emplace(path, limits, deadline);  // so that a second reading lands in the same place
     if (input->seek(start)) {
       index = index_packets(*input, path, part);
       const bool starts_well = !index.packets.empty() && index.packets[0].is_fresh_start &&
@@ -162,7 +162,7 @@ void VideoDecoder::State::list_from_decoding() {
   const double usual_s = rate.num > 0 && rate.den > 0 ? 1 / av_q2d(rate) : 0.04;
   PictureDecoder decoder(input->stream(), path, limits);
   decoder.ignore_pixels();
-  std::optional<std::int64_t> zero;
+  std::optional<std::int64_t> zero = index.zero_pts;
   std::int64_t restart = 0;
   const auto list = [&](const AVFrame& picture, std::int64_t position) {
     const std::int64_t stamp = picture.best_effort_timestamp;
@@ -173,8 +173,8 @@ void VideoDecoder::State::list_from_decoding() {
       if (frames.empty() || stamped_s > frames.back().time_s) time_s = stamped_s;
     }
     if (picture.key_frame) restart = position;
-    frames.push_back({.position = position, .restart = std::min(restart, position),
-                      .time_s = time_s});
+    frames.push_back(
+        {.position = position, .restart = std::min(restart, position), .time_s = time_s});
   };
   PacketSource packets(path, index, range, limits, deadline);
   for (std::int64_t i = 0; i < static_cast<std::int64_t>(index.packets.size()); ++i) {
@@ -214,11 +214,11 @@ void VideoDecoder::State::select_segment() {
   const auto last = std::ranges::lower_bound(frames, to_s, {}, &ListedFrame::time_s);
   const double video_end_s = frames.back().time_s + last_frame_duration_s();
   if (first >= last) {
-    throw DataError(FailureReason::kTooShort,
-                    fmt::format("{}: no frame is shown from {} s to {} s; the video has {:.3f} s",
-                                path, segment.start_s.value_or(0),
-                                segment.end_s ? fmt::format("{}", *segment.end_s) : "its end",
-                                video_end_s));
+    throw DataError(
+        FailureReason::kTooShort,
+        fmt::format("{}: no frame is shown from {} s to {} s; the video has {:.3f} s", path,
+                    segment.start_s.value_or(0),
+                    segment.end_s ? fmt::format("{}", *segment.end_s) : "its end", video_end_s));
   }
   first_wanted = first - frames.begin();
   for (auto frame = first; frame != last; ++frame) times_s.push_back(frame->time_s);
@@ -229,8 +229,7 @@ void VideoDecoder::State::select_segment() {
 void VideoDecoder::State::fill_info() {
   const AVStream& stream = input->stream();
   info.codec = avcodec_get_name(stream.codecpar->codec_id);
-  const char* format =
-      av_get_pix_fmt_name(static_cast<AVPixelFormat>(stream.codecpar->format));
+  const char* format = av_get_pix_fmt_name(static_cast<AVPixelFormat>(stream.codecpar->format));
   info.pixel_format = format != nullptr ? format : "unknown";
   info.width = stream.codecpar->width;
   info.height = stream.codecpar->height;
@@ -244,9 +243,8 @@ void VideoDecoder::State::fill_info() {
   info.average_fps =
       info.duration_s > 0 ? static_cast<double>(info.frame_count) / info.duration_s : 0;
   const double step_s =
-      frames.size() > 1
-          ? (frames.back().time_s - first_s) / static_cast<double>(frames.size() - 1)
-          : 0;
+      frames.size() > 1 ? (frames.back().time_s - first_s) / static_cast<double>(frames.size() - 1)
+                        : 0;
   for (std::size_t i = 1; i < frames.size(); ++i) {
     const double deviation_s = frames[i].time_s - frames[i - 1].time_s - step_s;
     if (std::abs(deviation_s) > 2 * tick_s) info.is_variable_frame_rate = true;
@@ -336,13 +334,14 @@ void VideoDecoder::State::decode_in_order(std::span<const std::int64_t> wanted,
 
 void check(const DecodeLimits& limits) {
   if (!(limits.time_limit_s > 0)) {
-    throw ConfigError(fmt::format("the time limit for a clip is {} s; it must be above 0",
-                                  limits.time_limit_s));
+    throw ConfigError(
+        fmt::format("the time limit for a clip is {} s; it must be above 0", limits.time_limit_s));
   }
   if (limits.max_pixels < 1 || limits.max_clip_bytes < 1) {
-    throw ConfigError(fmt::format("limits of {} pixels a frame and {} bytes a clip; both must be "
-                                  "above 0",
-                                  limits.max_pixels, limits.max_clip_bytes));
+    throw ConfigError(
+        fmt::format("limits of {} pixels a frame and {} bytes a clip; both must be "
+                    "above 0",
+                    limits.max_pixels, limits.max_clip_bytes));
   }
 }
 

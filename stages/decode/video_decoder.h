@@ -31,9 +31,9 @@ namespace cfp {
 
 /// What one clip may cost.
 struct DecodeLimits {
-  double time_limit_s = 120;                 ///< wall time for one clip, all steps together
-  std::int64_t max_pixels = 8192 * 4352;     ///< a frame; sides are at most 16384 besides
-  std::int64_t max_clip_bytes = 4LL << 30;   ///< all views of one clip together, after cropping
+  double time_limit_s = 120;                ///< wall time for one clip, all steps together
+  std::int64_t max_pixels = 8192 * 4352;    ///< a frame; sides are at most 16384 besides
+  std::int64_t max_clip_bytes = 4LL << 30;  ///< all views of one clip together, after cropping
 };
 
 /// @throws ConfigError a limit is not above 0
@@ -41,13 +41,13 @@ void check(const DecodeLimits& limits);
 
 /// What is known of a video without decoding its pictures.
 struct VideoInfo {
-  std::string codec;                    ///< FFmpeg's name: `h264`
-  std::string pixel_format;             ///< FFmpeg's name: `yuv420p10le`
-  int width = 0;                        ///< pixels, after rotation
-  int height = 0;                       ///< pixels, after rotation
-  int rotation_degrees = 0;             ///< clockwise turn that the metadata ask for: 0 90 180 270
-  int stream_index = 0;                 ///< in the file
-  std::int64_t frame_count = 0;         ///< frames that there are, see Note [What a frame is]
+  std::string codec;             ///< FFmpeg's name: `h264`
+  std::string pixel_format;      ///< FFmpeg's name: `yuv420p10le`
+  int width = 0;                 ///< pixels, after rotation
+  int height = 0;                ///< pixels, after rotation
+  int rotation_degrees = 0;      ///< clockwise turn that the metadata ask for: 0 90 180 270
+  int stream_index = 0;          ///< in the file
+  std::int64_t frame_count = 0;  ///< frames that there are, see Note [What a frame is]
   std::int64_t frame_count_from_header = 0;  ///< what the header claims; 0: nothing
   double start_time_s = 0;              ///< time stamp of the first frame in the file's own clock
   double duration_s = 0;                ///< from the first frame to the end of the last

@@ -1,11 +1,11 @@
 #include "stages/decode/video_writer.h"
 
-#include <fmt/format.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
 #include <utility>
+
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include "stages/core/errors.h"
 #include "stages/decode/ffmpeg.h"
@@ -29,29 +29,32 @@ Codec chosen_codec(Codec wanted) {
 
 const char* encoder_name(Codec codec) {
   switch (codec) {
-    case Codec::kH264: return "libx264";
-    case Codec::kFfv1: return "ffv1";
-    default: return "mpeg4";
+    case Codec::kH264:
+      return "libx264";
+    case Codec::kFfv1:
+      return "ffv1";
+    default:
+      return "mpeg4";
   }
 }
 
 void check_arguments(const fs::path& path, int width, int height,
                      const VideoWriterOptions& options) {
   if (width < 1 || height < 1 || width > kMaxSide_px || height > kMaxSide_px) {
-    throw ConfigError(fmt::format("{}: a video of {} x {} pixels cannot be written; sides are 1 to {}",
-                                  path.string(), width, height, kMaxSide_px));
+    throw ConfigError(
+        fmt::format("{}: a video of {} x {} pixels cannot be written; sides are 1 to {}",
+                    path.string(), width, height, kMaxSide_px));
   }
   if (chosen_codec(options.codec) == Codec::kH264 && (width % 2 != 0 || height % 2 != 0)) {
-    throw ConfigError(fmt::format("{}: H.264 needs even sides, not {} x {}", path.string(), width,
-                                  height));
+    throw ConfigError(
+        fmt::format("{}: H.264 needs even sides, not {} x {}", path.string(), width, height));
   }
   if (!(options.fps > 0) || options.fps > 1000) {
     throw ConfigError(fmt::format("{}: fps is {}; it must be above 0 and at most 1000",
                                   path.string(), options.fps));
   }
   if (options.crf < 0 || options.crf > 51) {
-    throw ConfigError(
-        fmt::format("{}: crf is {}; it must be 0 to 51", path.string(), options.crf));
+    throw ConfigError(fmt::format("{}: crf is {}; it must be 0 to 51", path.string(), options.crf));
   }
   const std::string extension = path.extension().string();
   if (extension != ".mp4" && extension != ".mkv") {

@@ -13,15 +13,15 @@ namespace cfp {
 
 struct VideoWriterOptions {
   enum class Codec {
-    kAuto,   ///< H.264 where FFmpeg has libx264, else MPEG-4
+    kAuto,  ///< H.264 where FFmpeg has libx264, else MPEG-4
     kH264,
     kMpeg4,
-    kFfv1,   ///< lossless RGB; what is read back equals what was written, byte by byte
+    kFfv1,  ///< lossless RGB; what is read back equals what was written, byte by byte
   };
 
-  double fps = 25;              ///< frames a second, above 0
+  double fps = 25;  ///< frames a second, above 0
   Codec codec = Codec::kAuto;
-  int crf = 18;                 ///< 0 (largest file) to 51; H.264's scale, for MPEG-4 mapped to its own
+  int crf = 18;  ///< 0 (largest file) to 51; H.264's scale, for MPEG-4 mapped to its own
 };
 
 /// Writes one video file of RGB frames, whole or not at all.

@@ -5,13 +5,13 @@
 // Both sides open the file, use one thread, and convert the 16 wanted frames to RGB. They take
 // turns, so that what else the machine does meets both alike; the ratio is that of the medians of
 // processor time. Ends with 1 if the frames differ in a byte.
-#include <benchmark/benchmark.h>
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <cstdio>
 #include <map>
 #include <vector>
+
+#include <benchmark/benchmark.h>
+#include <fmt/format.h>
 
 #include "stages/decode/frame_converter.h"
 #include "stages/decode/video_decoder.h"
@@ -31,8 +31,7 @@ std::vector<FrameBytes> sequential(const std::string& path,
   const AvInputPtr format(raw_format);
   avformat_find_stream_info(format.get(), nullptr);
   const AVCodec* codec = nullptr;
-  const int stream =
-      av_find_best_stream(format.get(), AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
+  const int stream = av_find_best_stream(format.get(), AVMEDIA_TYPE_VIDEO, -1, -1, &codec, 0);
   const AvCodecContextPtr decoder(avcodec_alloc_context3(codec));
   avcodec_parameters_to_context(decoder.get(), format->streams[stream]->codecpar);
   decoder->thread_count = 1;
@@ -60,13 +59,11 @@ std::vector<FrameBytes> sequential(const std::string& path,
   return frames;
 }
 
-std::vector<FrameBytes> skipping(const std::string& path,
-                                 const std::vector<std::int64_t>& wanted) {
+std::vector<FrameBytes> skipping(const std::string& path, const std::vector<std::int64_t>& wanted) {
   VideoDecoder video({.path = path});
   std::map<std::int64_t, FrameBytes> by_index;
-  video.decode(wanted, [&](std::int64_t index, const Frames& frame) {
-    by_index[index] = frame.rgb_thwc;
-  });
+  video.decode(wanted,
+               [&](std::int64_t index, const Frames& frame) { by_index[index] = frame.rgb_thwc; });
   std::vector<FrameBytes> frames;
   for (auto& [index, bytes] : by_index) frames.push_back(std::move(bytes));
   return frames;
@@ -94,7 +91,8 @@ class RatioReporter : public benchmark::ConsoleReporter {
  private:
   static double median(std::vector<double> values) {
     if (values.empty()) return 0;
-    std::ranges::nth_element(values, values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
+    std::ranges::nth_element(values,
+                             values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
     return values[values.size() / 2];
   }
   std::map<std::string, std::vector<double>> times_;
@@ -104,10 +102,16 @@ class RatioReporter : public benchmark::ConsoleReporter {
 /// @return whether they give the same bytes
 bool add_pair(const std::string& name, const std::string& path,
               const std::vector<std::int64_t>& wanted) {
-  for (const auto& [way, decode] : {std::pair{"sequential/", &sequential}, {"skipping/", &skipping}}) {
-    benchmark::RegisterBenchmark((way + name).c_str(), [=, decode = decode](benchmark::State& state) {
-      for (auto _ : state) benchmark::DoNotOptimize(decode(path, wanted));
-    })->Unit(benchmark::kMillisecond)->Repetitions(9)->Iterations(1);
+  for (const auto& [way, decode] :
+       {std::pair{"sequential/", &sequential}, {"skipping/", &skipping}}) {
+    benchmark::RegisterBenchmark((way + name).c_str(),
+                                 [=, decode = decode](benchmark::State& state) {
+                                   for (auto _ : state)
+                                     benchmark::DoNotOptimize(decode(path, wanted));
+                                 })
+        ->Unit(benchmark::kMillisecond)
+        ->Repetitions(9)
+        ->Iterations(1);
   }
   const bool is_equal = sequential(path, wanted) == skipping(path, wanted);
   fmt::print("{}: frames are {}\n", name, is_equal ? "byte-identical" : "DIFFERENT");

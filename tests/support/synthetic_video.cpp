@@ -23,13 +23,12 @@ void close_output(AVFormatContext* output) {
 using AvOutputPtr = CPtr<AVFormatContext, close_output>;
 
 void fill_flat(AVFrame* frame, const std::array<int, 3>& codes) {
-  const AVPixFmtDescriptor* format =
-      av_pix_fmt_desc_get(static_cast<AVPixelFormat>(frame->format));
+  const AVPixFmtDescriptor* format = av_pix_fmt_desc_get(static_cast<AVPixelFormat>(frame->format));
   for (int plane = 0; plane < 3; ++plane) {
-    const int rows = plane == 0 ? frame->height
-                                : AV_CEIL_RSHIFT(frame->height, format->log2_chroma_h);
-    const int columns = plane == 0 ? frame->width
-                                   : AV_CEIL_RSHIFT(frame->width, format->log2_chroma_w);
+    const int rows =
+        plane == 0 ? frame->height : AV_CEIL_RSHIFT(frame->height, format->log2_chroma_h);
+    const int columns =
+        plane == 0 ? frame->width : AV_CEIL_RSHIFT(frame->width, format->log2_chroma_w);
     for (int y = 0; y < rows; ++y) {
       std::uint8_t* row = frame->data[plane] + y * frame->linesize[plane];
       if (format->comp[0].depth > 8) {
@@ -65,12 +64,13 @@ class StreamEncoder {
     stream_ = checked_allocation(avformat_new_stream(&output, nullptr));
     require(avcodec_parameters_from_context(stream_->codecpar, encoder_.get()), "parameters");
     stream_->time_base = encoder_->time_base;
-    if (what.kind == Kind::kVideo && what.pts.empty()) stream_->avg_frame_rate = {what.ticks_per_s, 1};
+    if (what.kind == Kind::kVideo && what.pts.empty())
+      stream_->avg_frame_rate = {what.ticks_per_s, 1};
     if (what.is_default) stream_->disposition |= AV_DISPOSITION_DEFAULT;
     if (what.kind == Kind::kCover) stream_->disposition |= AV_DISPOSITION_ATTACHED_PIC;
     if (what.rotation_degrees != 0) {
-      auto* matrix = reinterpret_cast<std::int32_t*>(av_stream_new_side_data(
-          stream_, AV_PKT_DATA_DISPLAYMATRIX, 9 * sizeof(std::int32_t)));
+      auto* matrix = reinterpret_cast<std::int32_t*>(
+          av_stream_new_side_data(stream_, AV_PKT_DATA_DISPLAYMATRIX, 9 * sizeof(std::int32_t)));
       av_display_rotation_set(matrix, what.rotation_degrees);
     }
   }
@@ -78,8 +78,7 @@ class StreamEncoder {
   void write(AVFormatContext& output) {
     const int count = what_.kind == SyntheticStream::Kind::kVideo ? what_.frames : 1;
     for (int t = 0; t < count; ++t) {
-      const AvFramePtr frame =
-          what_.kind == SyntheticStream::Kind::kAudio ? silence() : picture(t);
+      const AvFramePtr frame = what_.kind == SyntheticStream::Kind::kAudio ? silence() : picture(t);
       if (what_.kind != SyntheticStream::Kind::kAudio) {
         frame->pts = what_.pts.empty() ? t : what_.pts[static_cast<std::size_t>(t)];
       }
@@ -144,8 +143,8 @@ class StreamEncoder {
     const SwsContextPtr converter(sws_getContext(
         what_.width, what_.height, AV_PIX_FMT_RGB24, what_.width, what_.height, encoder_->pix_fmt,
         SWS_BILINEAR | SWS_ACCURATE_RND, nullptr, nullptr, nullptr));
-    require(sws_scale(converter.get(), source->data, source->linesize, 0, what_.height,
-                      frame->data, frame->linesize),
+    require(sws_scale(converter.get(), source->data, source->linesize, 0, what_.height, frame->data,
+                      frame->linesize),
             "sws_scale");
     return frame;
   }
@@ -218,7 +217,8 @@ void write_media(const fs::path& path, const std::vector<SyntheticStream>& strea
 }
 
 void truncate_file(const fs::path& path, double part) {
-  fs::resize_file(path, static_cast<std::uintmax_t>(part * static_cast<double>(fs::file_size(path))));
+  fs::resize_file(path,
+                  static_cast<std::uintmax_t>(part * static_cast<double>(fs::file_size(path))));
 }
 
 void blank_bytes(const fs::path& path, std::int64_t offset, std::int64_t count) {

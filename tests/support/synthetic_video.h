@@ -29,8 +29,8 @@ struct SyntheticStream {
   enum class Kind { kVideo, kAudio, kCover };
 
   Kind kind = Kind::kVideo;
-  int width = 64;                     ///< pixels
-  int height = 48;                    ///< pixels
+  int width = 64;   ///< pixels
+  int height = 48;  ///< pixels
   int frames = 40;
   int first_number = 0;               ///< number of the first frame
   std::string encoder = "ffv1";       ///< FFmpeg's name
@@ -38,11 +38,11 @@ struct SyntheticStream {
   std::string options;                ///< of the encoder, `key=value:key=value`
   int gop = 12;                       ///< frames from key frame to key frame
   int b_frames = 0;
-  int ticks_per_s = 25;               ///< of the stamps that the muxer is given
-  std::vector<std::int64_t> pts;      ///< ticks, ascending, one a frame; empty: 0, 1, 2, …
-  int rotation_degrees = 0;           ///< clockwise turn that the metadata ask for
-  std::string matrix;                 ///< `bt709`, `smpte170m`, …; empty: not said
-  std::string range;                  ///< `tv`, `pc`; empty: not said
+  int ticks_per_s = 25;           ///< of the stamps that the muxer is given
+  std::vector<std::int64_t> pts;  ///< ticks, ascending, one a frame; empty: 0, 1, 2, …
+  int rotation_degrees = 0;       ///< clockwise turn that the metadata ask for
+  std::string matrix;             ///< `bt709`, `smpte170m`, …; empty: not said
+  std::string range;              ///< `tv`, `pc`; empty: not said
   std::optional<std::array<int, 3>> flat_yuv;  ///< codes of every pixel, in place of the picture
   bool is_default = false;
 };

@@ -1,11 +1,11 @@
 // Every kind of bad file has its own reason, and its path in the message.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <sys/stat.h>
-
 #include <fstream>
 #include <numeric>
 #include <random>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/stat.h>
 
 #include "stages/decode/clip_decoder.h"
 #include "tests/support/synthetic_video.h"
@@ -93,15 +93,16 @@ TEST(BadMedia, NoVideoStream) {
   write_media(path, {{.kind = SyntheticStream::Kind::kAudio}});
   EXPECT_EQ(outcome({path}).reason, "no_video_stream");
   const std::string with_cover = folder / "album.flac";
-  write_media(with_cover, {{.kind = SyntheticStream::Kind::kAudio},
-                           {.kind = SyntheticStream::Kind::kCover}});
+  write_media(with_cover,
+              {{.kind = SyntheticStream::Kind::kAudio}, {.kind = SyntheticStream::Kind::kCover}});
   EXPECT_EQ(outcome({with_cover}).reason, "no_video_stream");
 }
 
 TEST(BadMedia, NoFrames) {
   const TemporaryFolder folder;
   // MP4 and MOV files do not even keep the track.
-  for (const auto& [name, reason] : {std::pair{"none.mkv", "empty"}, {"none.avi", "empty"},
+  for (const auto& [name, reason] : {std::pair{"none.mkv", "empty"},
+                                     {"none.avi", "empty"},
                                      {"none.mp4", "no_video_stream"},
                                      {"none.mov", "no_video_stream"}}) {
     const std::string path = folder / name;
@@ -157,7 +158,10 @@ TEST(BadMedia, TruncatedFilesSayWhereTheyStop) {
   const TemporaryFolder folder;
   for (const char* name : {"cut.mkv", "cut.avi", "cut.mp4", "index_first.mp4"}) {
     const std::string path = folder / name;
-    write_media(path, {{.width = 320, .height = 240, .frames = 100, .encoder = "mpeg4",
+    write_media(path, {{.width = 320,
+                        .height = 240,
+                        .frames = 100,
+                        .encoder = "mpeg4",
                         .pixel_format = "yuv420p"}});
     if (std::string(name) == "index_first.mp4") {
       const std::string command = "ffmpeg -v error -y -i '" + path +
@@ -177,8 +181,13 @@ TEST(BadMedia, DamageToWantedFramesFailsTheClipAndNoOther) {
   const TemporaryFolder folder;
   const std::string path = folder / "damaged.mp4";
   // Random textures would be better hidden; here each group of 10 frames is about 1/10 of the file.
-  write_media(path, {{.width = 320, .height = 240, .frames = 100, .encoder = "libx264",
-                      .pixel_format = "yuv420p", .gop = 10, .b_frames = 2}});
+  write_media(path, {{.width = 320,
+                      .height = 240,
+                      .frames = 100,
+                      .encoder = "libx264",
+                      .pixel_format = "yuv420p",
+                      .gop = 10,
+                      .b_frames = 2}});
   const auto bytes = static_cast<std::int64_t>(std::filesystem::file_size(path));
   test::blank_bytes(path, bytes / 2, bytes / 40);
   EXPECT_EQ(outcome({path, 0, 1.2}).reason, "no error");
@@ -192,8 +201,9 @@ TEST(BadMedia, ADamagedFrameIsNeverReplaced) {
   const TemporaryFolder folder;
   const std::string path = folder / "crc.mkv";
   // FFV1 carries a checksum for each slice, so that no damage can go unseen.
-  write_media(path, {{.width = 160, .height = 120, .frames = 60, .options = "level=3:slicecrc=1",
-                      .gop = 1}});
+  write_media(
+      path,
+      {{.width = 160, .height = 120, .frames = 60, .options = "level=3:slicecrc=1", .gop = 1}});
   const auto bytes = static_cast<std::int64_t>(std::filesystem::file_size(path));
   std::mt19937 random(3);
   for (int trial = 0; trial < 20; ++trial) {
@@ -225,8 +235,8 @@ TEST(BadMedia, RandomDamageNeverCrashes) {
   std::mt19937 random(11);
   for (const char* name : {"a.mp4", "a.mkv", "a.avi", "a.ts", "a.mpg"}) {
     const std::string path = folder / name;
-    write_media(path, {{.frames = 30, .encoder = "mpeg2video", .pixel_format = "yuv420p",
-                        .b_frames = 2}});
+    write_media(
+        path, {{.frames = 30, .encoder = "mpeg2video", .pixel_format = "yuv420p", .b_frames = 2}});
     const auto bytes = static_cast<std::int64_t>(std::filesystem::file_size(path));
     for (int trial = 0; trial < 40; ++trial) {
       const std::string copy = folder / ("copy_" + std::string(name));

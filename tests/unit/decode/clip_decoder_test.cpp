@@ -1,9 +1,9 @@
 #include "stages/decode/clip_decoder.h"
 
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <thread>
 
 #include "tests/support/synthetic_video.h"
 #include "tests/support/test_data.h"
@@ -19,11 +19,12 @@ using testing::ElementsAre;
 std::vector<int> numbers(const Clip& clip) {
   std::vector<int> result;
   for (std::int64_t t = 0; t < clip.frames.length; ++t) {
-    result.push_back(test::coded_number(
-        {.length = 1,
-         .height = clip.frames.height,
-         .width = clip.frames.width,
-         .rgb_thwc = {clip.frames.frame(t), clip.frames.frame(t) + clip.frames.bytes_per_frame()}}));
+    result.push_back(
+        test::coded_number({.length = 1,
+                            .height = clip.frames.height,
+                            .width = clip.frames.width,
+                            .rgb_thwc = {clip.frames.frame(t),
+                                         clip.frames.frame(t) + clip.frames.bytes_per_frame()}}));
   }
   return result;
 }
@@ -46,8 +47,8 @@ TEST(ClipDecoder, GivesTheClipThatWasAskedFor) {
                           testing::DoubleNear(0.84, 1e-9), testing::DoubleNear(0.96, 1e-9)));
   EXPECT_GT(clips[0].decode_s, 0);
   const Frames expected = synthetic_frame(18, 64, 48);
-  EXPECT_TRUE(std::equal(expected.rgb_thwc.begin(), expected.rgb_thwc.end(),
-                         clips[0].frames.frame(1)));
+  EXPECT_TRUE(
+      std::equal(expected.rgb_thwc.begin(), expected.rgb_thwc.end(), clips[0].frames.frame(1)));
 }
 
 TEST(ClipDecoder, SamplesWithinTheSegment) {
@@ -77,8 +78,9 @@ TEST(ClipDecoder, ResamplesToTheTargetRate) {
   write_media(path, {{.frames = 6, .ticks_per_s = 1000, .pts = {0, 100, 200, 600, 700, 800}}});
   const ClipDecoder decode({.clip_len = 8, .target_fps = 10}, preprocess_preset("demo"));
   // Shown at 0, 0.1, … 0.8: 0 1 2 2 2 2 3 4 5 (and 5 to the end); the middle eight of those.
-  EXPECT_THAT(numbers(decode({.media = {path}})[0]),
-              testing::AnyOf(ElementsAre(0, 1, 2, 2, 2, 2, 3, 4), ElementsAre(1, 2, 2, 2, 2, 3, 4, 5)));
+  EXPECT_THAT(
+      numbers(decode({.media = {path}})[0]),
+      testing::AnyOf(ElementsAre(0, 1, 2, 2, 2, 2, 3, 4), ElementsAre(1, 2, 2, 2, 2, 3, 4, 5)));
 }
 
 TEST(ClipDecoder, ResizesAndCrops) {
@@ -96,18 +98,22 @@ TEST(ClipDecoder, ListsAgainWherePacketsPromiseFramesThatAreNeverShown) {
   if (!test::has_encoder("mpeg2video")) GTEST_SKIP() << "this FFmpeg has no mpeg2video";
   const TemporaryFolder folder;
   const std::string whole = folder / "whole.mkv";
-  write_media(whole, {{.frames = 60, .encoder = "mpeg2video", .pixel_format = "yuv420p",
-                       .gop = 12, .b_frames = 2}});
+  write_media(whole, {{.frames = 60,
+                       .encoder = "mpeg2video",
+                       .pixel_format = "yuv420p",
+                       .gop = 12,
+                       .b_frames = 2}});
   // Cut at a key frame within open groups: the B-frames that lead it lack what they refer to.
   const std::string path = folder / "cut.mkv";
-  const std::string command = "ffmpeg -v error -ss 0.9 -i '" + whole +
-                              "' -c copy '" + path + "' 2>/dev/null";
+  const std::string command =
+      "ffmpeg -v error -ss 0.9 -i '" + whole + "' -c copy '" + path + "' 2>/dev/null";
   if (std::system(command.c_str()) != 0) GTEST_SKIP() << "the program ffmpeg is not installed";
   const ClipDecoder decode({.clip_len = 8, .num_clips = 2, .policy = SamplingPolicy::kUniform},
                            preprocess_preset("demo"));
   const auto clips = decode({.media = {path}});
   const std::vector<int> first = numbers(clips[0]);
-  for (std::size_t t = 1; t < first.size(); ++t) EXPECT_EQ(first[t], first[0] + static_cast<int>(t));
+  for (std::size_t t = 1; t < first.size(); ++t)
+    EXPECT_EQ(first[t], first[0] + static_cast<int>(t));
   EXPECT_EQ(numbers(clips[1]).back(), 59);
 }
 

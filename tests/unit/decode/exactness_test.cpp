@@ -1,13 +1,13 @@
 // Skipping and jumping must not change a byte; and what comes out must be what FFmpeg's own program
 // gives.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cstdio>
 #include <map>
 #include <memory>
 #include <numeric>
 #include <random>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "stages/decode/video_decoder.h"
 #include "tests/support/synthetic_video.h"
@@ -66,9 +66,14 @@ TEST_P(Exactness, SkippingAndJumpingChangeNoByte) {
   if (!test::has_encoder(codec.encoder)) GTEST_SKIP() << "this FFmpeg has no " << codec.encoder;
   const TemporaryFolder folder;
   const auto path = folder / codec.file;
-  test::write_media(path, {{.width = 96, .height = 64, .frames = 90, .encoder = codec.encoder,
-                            .pixel_format = codec.pixel_format, .options = codec.options,
-                            .gop = 15, .b_frames = codec.b_frames}});
+  test::write_media(path, {{.width = 96,
+                            .height = 64,
+                            .frames = 90,
+                            .encoder = codec.encoder,
+                            .pixel_format = codec.pixel_format,
+                            .options = codec.options,
+                            .gop = 15,
+                            .b_frames = codec.b_frames}});
   expect_exact(path);
   VideoDecoder video({.path = path});
   EXPECT_EQ(video.frame_times_s().size(), 90u);
@@ -84,7 +89,8 @@ INSTANTIATE_TEST_SUITE_P(
         CodecCase{"annex_b.ts", "libx264", "yuv420p", "", 2},
         CodecCase{"interlaced.mp4", "libx264", "yuv420p", "x264-params=interlaced=1", 2},
         CodecCase{"plain.mp4", "mpeg4", "yuv420p", "", 0},
-        CodecCase{"b.mp4", "mpeg4", "yuv420p", "", 2}, CodecCase{"b.avi", "mpeg4", "yuv420p", "", 2},
+        CodecCase{"b.mp4", "mpeg4", "yuv420p", "", 2},
+        CodecCase{"b.avi", "mpeg4", "yuv420p", "", 2},
         CodecCase{"plain.avi", "mpeg4", "yuv420p", "", 0},
         CodecCase{"b.mkv", "mpeg2video", "yuv420p", "", 2},
         CodecCase{"b.mpg", "mpeg2video", "yuv420p", "", 2},
@@ -119,12 +125,9 @@ TEST(RealClips, EqualWhatTheFfmpegProgramGives) {
   if (std::system("ffmpeg -version > /dev/null 2>&1") != 0) {
     GTEST_SKIP() << "the program ffmpeg is not installed";
   }
-  const std::map<std::string, int> stream_of = {{"arm_wrestling.mp4", 0},
-                                                {"flipping_a_pancake.mkv", 0},
-                                                {"nasa_13013.mp4", 3},
-                                                {"h265_video.mp4", 0},
-                                                {"av1_video.mkv", 0},
-                                                {"unordered.mov", 0}};
+  const std::map<std::string, int> stream_of = {
+      {"arm_wrestling.mp4", 0}, {"flipping_a_pancake.mkv", 0}, {"nasa_13013.mp4", 3},
+      {"h265_video.mp4", 0},    {"av1_video.mkv", 0},          {"unordered.mov", 0}};
   for (const auto& [name, stream] : stream_of) {
     const std::string path = clips / name;
     VideoDecoder video({.path = path});
@@ -138,8 +141,8 @@ TEST(RealClips, EqualWhatTheFfmpegProgramGives) {
     std::size_t offset = 0;
     for (const auto& [index, frame] : frames) {
       ASSERT_LE(offset + frame.size(), expected.size()) << name << ": frame " << index;
-      ASSERT_TRUE(std::equal(frame.begin(), frame.end(), expected.begin() +
-                                                             static_cast<std::ptrdiff_t>(offset)))
+      ASSERT_TRUE(std::equal(frame.begin(), frame.end(),
+                             expected.begin() + static_cast<std::ptrdiff_t>(offset)))
           << name << ": frame " << index;
       offset += frame.size();
     }

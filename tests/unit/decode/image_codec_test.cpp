@@ -1,9 +1,9 @@
 #include "stages/decode/image_codec.h"
 
-#include <gtest/gtest.h>
-
 #include <cstdlib>
 #include <fstream>
+
+#include <gtest/gtest.h>
 
 #include "stages/core/errors.h"
 #include "stages/decode/video_decoder.h"
@@ -37,8 +37,7 @@ TEST(ImageCodec, PngIsLossless) {
 TEST(ImageCodec, JpegKeepsColours) {
   Frames frame = test::synthetic_frame(5, 64, 48);
   for (std::size_t i = 0; i < frame.rgb_thwc.size(); ++i) {  // smooth: no wrapping gradients
-    frame.rgb_thwc[i] = static_cast<std::uint8_t>(
-        (i % 3 == 0 ? 200 : 40) + (i / 3 % 64) / 2);
+    frame.rgb_thwc[i] = static_cast<std::uint8_t>((i % 3 == 0 ? 200 : 40) + (i / 3 % 64) / 2);
   }
   const auto file = encode_jpeg(frame.rgb_thwc.data(), 64, 48);
   EXPECT_EQ(file[0], 0xff);

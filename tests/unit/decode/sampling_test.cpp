@@ -1,10 +1,10 @@
 #include "stages/decode/sampling.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <functional>
 #include <limits>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "stages/core/errors.h"
 
@@ -28,7 +28,8 @@ TEST(Sampling, TakesTheCentralClip) {
   EXPECT_THAT(first_frames(301, {.clip_len = 16}), ElementsAre(142));
 }
 
-// Expected values were worked out from MMAction2's code with NumPy: np.round(np.arange(10) * 237 / 9).
+// Expected values were worked out from MMAction2's code with NumPy: np.round(np.arange(10) * 237 /
+// 9).
 TEST(Sampling, SpreadsUniformClipsAsMMAction2DoesInTestMode) {
   EXPECT_THAT(first_frames(300, {.clip_len = 32,
                                  .frame_interval = 2,
@@ -36,15 +37,18 @@ TEST(Sampling, SpreadsUniformClipsAsMMAction2DoesInTestMode) {
                                  .policy = SamplingPolicy::kUniform}),
               ElementsAre(0, 26, 53, 79, 105, 132, 158, 184, 211, 237));
   // 5 / 2 = 2.5 is rounded to the even neighbour, as NumPy does.
-  EXPECT_THAT(first_frames(21, {.clip_len = 16, .num_clips = 3, .policy = SamplingPolicy::kUniform}),
-              ElementsAre(0, 2, 5));
-  EXPECT_THAT(first_frames(22, {.clip_len = 16, .num_clips = 5, .policy = SamplingPolicy::kUniform}),
-              ElementsAre(0, 2, 3, 4, 6));
+  EXPECT_THAT(
+      first_frames(21, {.clip_len = 16, .num_clips = 3, .policy = SamplingPolicy::kUniform}),
+      ElementsAre(0, 2, 5));
+  EXPECT_THAT(
+      first_frames(22, {.clip_len = 16, .num_clips = 5, .policy = SamplingPolicy::kUniform}),
+      ElementsAre(0, 2, 3, 4, 6));
 }
 
 TEST(Sampling, TakesTheMiddleOfEachPartForClipsOfOneFrame) {
-  EXPECT_THAT(first_frames(300, {.clip_len = 1, .num_clips = 3, .policy = SamplingPolicy::kUniform}),
-              ElementsAre(50, 150, 250));
+  EXPECT_THAT(
+      first_frames(300, {.clip_len = 1, .num_clips = 3, .policy = SamplingPolicy::kUniform}),
+      ElementsAre(50, 150, 250));
   EXPECT_THAT(first_frames(10, {.clip_len = 1, .num_clips = 4, .policy = SamplingPolicy::kUniform}),
               ElementsAre(1, 3, 6, 8));  // 1.25, 3.75, 6.25, 8.75
   EXPECT_THAT(first_frames(9, {.clip_len = 1}), ElementsAre(4));
@@ -53,8 +57,7 @@ TEST(Sampling, TakesTheMiddleOfEachPartForClipsOfOneFrame) {
 // np.linspace(0, 236, 10, dtype=int), then + 0 and + 32.
 TEST(Sampling, TakesDenseClipsFromEachPosition) {
   const SamplingOptions dense{.clip_len = 8, .num_clips = 1, .policy = SamplingPolicy::kDense};
-  EXPECT_THAT(first_frames(300, dense),
-              ElementsAre(0, 26, 52, 78, 104, 131, 157, 183, 209, 236));
+  EXPECT_THAT(first_frames(300, dense), ElementsAre(0, 26, 52, 78, 104, 131, 157, 183, 209, 236));
   SamplingOptions pairs = dense;
   pairs.num_clips = 2;
   pairs.dense_positions = 3;
@@ -99,12 +102,11 @@ TEST(Sampling, AlwaysGivesIndicesThatExist) {
        {SamplingPolicy::kCenter, SamplingPolicy::kUniform, SamplingPolicy::kDense}) {
     for (const OutOfBound out_of_bound : {OutOfBound::kLoop, OutOfBound::kRepeatLast}) {
       for (std::int64_t available = 1; available < 200; available += 7) {
-        const SamplingOptions options{
-            .clip_len = 9,
-            .frame_interval = 3,
-            .num_clips = policy == SamplingPolicy::kCenter ? 1 : 7,
-            .policy = policy,
-            .out_of_bound = out_of_bound};
+        const SamplingOptions options{.clip_len = 9,
+                                      .frame_interval = 3,
+                                      .num_clips = policy == SamplingPolicy::kCenter ? 1 : 7,
+                                      .policy = policy,
+                                      .out_of_bound = out_of_bound};
         const auto views = sample_frames(available, options);
         EXPECT_EQ(static_cast<int>(views.size()), view_count(options));
         for (const auto& view : views) {

@@ -1,10 +1,10 @@
 #include "stages/decode/video_decoder.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <map>
 #include <numeric>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "stages/decode/video_writer.h"
 #include "tests/support/synthetic_video.h"
@@ -131,7 +131,8 @@ TEST(VideoDecoder, ReadsABareStreamThatHasNoTimesAtAll) {
   if (!test::has_encoder("libx264")) GTEST_SKIP() << "this FFmpeg has no libx264";
   const TemporaryFolder folder;
   const auto path = folder / "bare.h264";
-  write_media(path, {{.frames = 40, .encoder = "libx264", .pixel_format = "yuv420p", .b_frames = 3}});
+  write_media(path,
+              {{.frames = 40, .encoder = "libx264", .pixel_format = "yuv420p", .b_frames = 3}});
   VideoDecoder video({.path = path});
   EXPECT_EQ(numbers(video), count_up(0, 40));
   EXPECT_NEAR(video.info().average_fps, 25, 0.01);
@@ -141,7 +142,8 @@ TEST(VideoDecoder, ReadsATransportStream) {
   if (!test::has_encoder("libx264")) GTEST_SKIP() << "this FFmpeg has no libx264";
   const TemporaryFolder folder;
   const auto path = folder / "broadcast.ts";
-  write_media(path, {{.frames = 40, .encoder = "libx264", .pixel_format = "yuv420p", .b_frames = 3}});
+  write_media(path,
+              {{.frames = 40, .encoder = "libx264", .pixel_format = "yuv420p", .b_frames = 3}});
   VideoDecoder video({.path = path, .start_s = 0.4, .end_s = 0.8});
   EXPECT_EQ(numbers(video), count_up(10, 10));
 }
@@ -149,7 +151,9 @@ TEST(VideoDecoder, ReadsATransportStream) {
 /// Turns a picture clockwise by quarters, pixel by pixel.
 Frames turned(const Frames& frame, int degrees) {
   if (degrees == 0) return frame;
-  Frames result{.length = 1, .height = frame.width, .width = frame.height,
+  Frames result{.length = 1,
+                .height = frame.width,
+                .width = frame.height,
                 .rgb_thwc = std::vector<std::uint8_t>(frame.rgb_thwc.size())};
   for (std::int64_t y = 0; y < frame.height; ++y) {
     for (std::int64_t x = 0; x < frame.width; ++x) {
@@ -166,8 +170,8 @@ Frames turned(const Frames& frame, int degrees) {
 TEST(VideoDecoder, TurnsFramesAsTheMetadataAsk) {
   const TemporaryFolder folder;
   const auto straight_path = folder / "straight.mp4";
-  SyntheticStream stream{.width = 66, .height = 48, .frames = 3, .encoder = "mpeg4",
-                         .pixel_format = "yuv420p"};
+  SyntheticStream stream{
+      .width = 66, .height = 48, .frames = 3, .encoder = "mpeg4", .pixel_format = "yuv420p"};
   write_media(straight_path, {stream});
   VideoDecoder straight({.path = straight_path});
   const auto expected = decoded(straight, {0, 2});
@@ -189,8 +193,8 @@ TEST(VideoDecoder, TurnsFramesAsTheMetadataAsk) {
 TEST(VideoDecoder, RefusesATurnThatIsNoQuarter) {
   const TemporaryFolder folder;
   const auto path = folder / "skew.mp4";
-  write_media(path, {{.frames = 3, .encoder = "mpeg4", .pixel_format = "yuv420p",
-                      .rotation_degrees = 45}});
+  write_media(
+      path, {{.frames = 3, .encoder = "mpeg4", .pixel_format = "yuv420p", .rotation_degrees = 45}});
   try {
     VideoDecoder video({.path = path});
     FAIL();
@@ -249,8 +253,13 @@ TEST_P(VideoDecoderColours, FollowTheMatrixTheRangeAndTheDepth) {
   const auto path = folder / "flat.mkv";
   const int scale = 1 << (colour.bits - 8);
   const std::array<int, 3> codes = {110 * scale + scale / 2, 100 * scale, 160 * scale};
-  write_media(path, {{.width = 32, .height = 18, .frames = 2, .pixel_format = colour.pixel_format,
-                      .matrix = colour.matrix, .range = colour.range, .flat_yuv = codes}});
+  write_media(path, {{.width = 32,
+                      .height = 18,
+                      .frames = 2,
+                      .pixel_format = colour.pixel_format,
+                      .matrix = colour.matrix,
+                      .range = colour.range,
+                      .flat_yuv = codes}});
   VideoDecoder video({.path = path});
   const Frames frame = decoded(video, {1}).at(1);
   const auto expected = rgb_of(codes, colour.kr, colour.kb, colour.is_full, colour.bits);
@@ -276,8 +285,13 @@ TEST(VideoDecoder, TakesYuvjFormatsForFullRange) {
   const TemporaryFolder folder;
   const auto path = folder / "flat.avi";
   const std::array<int, 3> codes = {235, 128, 128};  // white in limited range, 235 in full
-  write_media(path, {{.width = 32, .height = 16, .frames = 2, .encoder = "mjpeg",
-                      .pixel_format = "yuvj420p", .options = "qmin=1:qmax=1", .flat_yuv = codes}});
+  write_media(path, {{.width = 32,
+                      .height = 16,
+                      .frames = 2,
+                      .encoder = "mjpeg",
+                      .pixel_format = "yuvj420p",
+                      .options = "qmin=1:qmax=1",
+                      .flat_yuv = codes}});
   VideoDecoder video({.path = path});
   const Frames frame = decoded(video, {0}).at(0);
   EXPECT_NEAR(frame.rgb_thwc[0], 235, 2);  // 2: a JPEG at its best quantiser
@@ -287,8 +301,12 @@ TEST(VideoDecoder, ReadsPartOfALongFile) {
   const TemporaryFolder folder;
   const auto path = folder / "long.mov";
   // 640 x 360 x 3 bytes a frame: 110 frames are 76 MB, above what is kept or read as a whole.
-  write_media(path, {{.width = 640, .height = 360, .frames = 110, .encoder = "rawvideo",
-                      .pixel_format = "rgb24", .gop = 1}});
+  write_media(path, {{.width = 640,
+                      .height = 360,
+                      .frames = 110,
+                      .encoder = "rawvideo",
+                      .pixel_format = "rgb24",
+                      .gop = 1}});
   VideoDecoder part({.path = path, .start_s = 2.0, .end_s = 2.4});
   EXPECT_LT(part.info().frame_count, 60);
   EXPECT_EQ(numbers(part), count_up(50, 10));
@@ -329,7 +347,8 @@ TEST(VideoDecoder, CanDecodeTwice) {
 
 TEST(VideoDecoder, OpensNamesThatLookLikeSomethingElse) {
   const TemporaryFolder folder;
-  for (const char* name : {"http:clip.mkv", "a#b&c;d [1].mkv", "-x.mkv", "%03d.mkv", "пример.mkv"}) {
+  for (const char* name :
+       {"http:clip.mkv", "a#b&c;d [1].mkv", "-x.mkv", "%03d.mkv", "пример.mkv"}) {
     const auto path = folder / name;
     write_media(folder / "plain.mkv", {{.frames = 3}});
     std::filesystem::rename(folder / "plain.mkv", path);

@@ -1,11 +1,11 @@
 #include "stages/decode/video_writer.h"
 
+#include <fstream>
+#include <iterator>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
-
-#include <fstream>
-#include <iterator>
 
 #include "stages/core/errors.h"
 #include "stages/decode/video_decoder.h"
@@ -33,8 +33,10 @@ std::string bytes(const std::filesystem::path& path) {
 
 TEST(VideoWriter, WritesFramesThatReadBack) {
   const TemporaryFolder folder;
-  for (const auto& [codec, name] : {std::pair{Codec::kAuto, "a.mp4"}, {Codec::kMpeg4, "b.mp4"},
-                                    {Codec::kMpeg4, "b.mkv"}, {Codec::kFfv1, "c.mkv"}}) {
+  for (const auto& [codec, name] : {std::pair{Codec::kAuto, "a.mp4"},
+                                    {Codec::kMpeg4, "b.mp4"},
+                                    {Codec::kMpeg4, "b.mkv"},
+                                    {Codec::kFfv1, "c.mkv"}}) {
     const auto path = folder / name;
     write(path, codec);
     VideoDecoder video({.path = path});
