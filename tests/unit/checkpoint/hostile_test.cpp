@@ -124,7 +124,9 @@ TEST_F(Hostile, TurnedBitsAreSurvived) {
   std::mt19937 random(7);
   int refused = 0;
   for (const Bytes& bytes : good_) {
-    for (std::size_t i = 0; i < bytes.size(); ++i) {
+    // Every byte of a small file; of the larger ones as many, spread out.
+    const std::size_t step = 1 + bytes.size() / 700;
+    for (std::size_t i = random() % step; i < bytes.size(); i += step) {
       Bytes harmed = bytes;
       harmed[i] = static_cast<char>(harmed[i] ^ (1 << (random() % 8)));
       refused += static_cast<int>(outcome(harmed) == Outcome::kRefused);
@@ -167,7 +169,7 @@ TEST_F(Hostile, ARepeatedElementIsNotSpreadOut) {
   const std::int32_t large = 1 << 30;
   write_bytes(path_,
               zip_of({{.name = "data.pkl",
-                       .data = pickle_of("}" + pickled_text("conv1.weight") +
+                       .data = pickle_of(Bytes("}") + pickled_text("conv1.weight") +
                                          pickled_tensor("0", 1, 0, {large, large}, {0, 0}) + "s")},
                       {.name = "data/0", .data = Bytes(4, '\0')}}));
   EXPECT_EQ(try_reading(path_), Outcome::kRead);

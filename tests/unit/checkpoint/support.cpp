@@ -24,6 +24,8 @@ Bytes read_bytes(const fs::path& path) {
 }
 
 void write_bytes(const fs::path& path, std::string_view bytes) {
+  // Some file systems flush to disk when a file is cut and written again; a new one costs nothing.
+  fs::remove(path);
   std::ofstream file(path, std::ios::binary);
   file.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   if (!file.flush()) throw std::runtime_error("cannot write " + path.string());
