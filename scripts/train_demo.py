@@ -106,13 +106,27 @@ def make_clips(tool, folder, split, count, seed):
         return list(csv.DictReader(file))
 
 
-def decode(path):
-    """All frames of a file: [T, H, W, 3] uint8."""
+def decode_for_training(path):
+    """All frames of a file: [T, H, W, 3] uint8, by PyAV, which brings an FFmpeg of its own."""
     with av.open(str(path)) as container:
         return np.stack([f.to_ndarray(format="rgb24") for f in container.decode(video=0)])
 
 
-def load(rows):
+def decode_as_the_program_does(path):
+    """The same by the system's FFmpeg, with the colour conversion of stages/decode: equal bytes.
+
+    PyAV's FFmpeg places colour samples differently; a network hardly minds, but a comparison clip by
+    clip does.
+    """
+    with av.open(str(path)) as container:
+        width, height = container.streams.video[0].width, container.streams.video[0].height
+    command = ["ffmpeg", "-v", "error", "-i", f"file:{path}", "-sws_flags",
+               "bilinear+accurate_rnd+full_chroma_int", "-f", "rawvideo", "-pix_fmt", "rgb24", "-"]
+    output = subprocess.run(command, check=True, stdout=subprocess.PIPE).stdout
+    return np.frombuffer(output, np.uint8).reshape(-1, height, width, 3)
+
+
+def load(rows, decode):
     """Clips [N, T, H, W, 3] uint8 and labels [N] of a manifest's rows."""
     first = decode(rows[0]["path"])
     clips = np.empty((len(rows), *first.shape), np.uint8)
@@ -222,7 +236,7 @@ def load_safetensors(path):
 def evaluate(network, options):
     """Held-out accuracy, with a line a class; writes predictions where they are asked for."""
     rows = make_clips(options.tool, options.clips, "test", options.test_count, options.seed)
-    clips, labels = load(rows)
+    clips, labels = load(rows, decode_as_the_program_does)
     logits = predict(network, clips)
     hits = logits.argmax(1) == labels
     for label, name in enumerate(CLASS_NAMES):
@@ -276,7 +290,8 @@ def main():
     options = parse_options()
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
-    network = ResNet3d(num_classes=len(CLASS_NAMES), **OVERRIDES).to(memory_format=torch.channels_last_3d)
+    network = ResNet3d(num_classes=len(CLASS_NAMES), **OVERRIDES)
+    network = network.to(memory_format=torch.channels_last_3d)
     if options.evaluate:
         tensors, _ = load_safetensors(options.evaluate)
         missing, unexpected = network.load_state_dict(tensors, strict=False)
@@ -286,8 +301,8 @@ def main():
         evaluate(network, options)
         return
     print(f"{sum(p.numel() for p in network.parameters())} parameters", flush=True)
-    clips, labels = load(
-        make_clips(options.tool, options.clips, "train", options.train_count, options.seed))
+    rows = make_clips(options.tool, options.clips, "train", options.train_count, options.seed)
+    clips, labels = load(rows, decode_for_training)
     train(network, clips, labels, options)
     accuracy = evaluate(network, options)
     tensors = {name: tensor.detach().float() for name, tensor in network.state_dict().items()
