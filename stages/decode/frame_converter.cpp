@@ -35,16 +35,28 @@ AVPixelFormat without_range(AVPixelFormat format) {
   }
 }
 
+/// A damaged stream may name a number that is no member of the enumeration, which C++ must not read
+/// as one.
+template <class Enumeration>
+int number_of(const Enumeration& field) {
+  static_assert(sizeof(Enumeration) == sizeof(int));
+  int number = 0;
+  std::memcpy(&number, &field, sizeof(number));
+  return number;
+}
+
 bool is_full_range(const AVFrame& picture) {
   const auto format = static_cast<AVPixelFormat>(picture.format);
-  if (without_range(format) != format || picture.color_range == AVCOL_RANGE_JPEG) return true;
-  if (picture.color_range == AVCOL_RANGE_MPEG) return false;
+  if (without_range(format) != format || number_of(picture.color_range) == AVCOL_RANGE_JPEG) {
+    return true;
+  }
+  if (number_of(picture.color_range) == AVCOL_RANGE_MPEG) return false;
   // Grey pictures that say nothing come from formats (PNG, raw) without a limited range.
   const AVPixFmtDescriptor* description = av_pix_fmt_desc_get(format);
   return description != nullptr && description->nb_components < 3;
 }
 
-int sws_matrix(AVColorSpace space) {
+int sws_matrix(int space) {
   switch (space) {
     case AVCOL_SPC_BT709:
       return SWS_CS_ITU709;
@@ -113,11 +125,11 @@ const Frames& FrameConverter::convert(const AVFrame& picture) {
 }
 
 void FrameConverter::prepare(const AVFrame& picture) {
-  const std::array<int, 5> key = {picture.width, picture.height, picture.format, picture.colorspace,
-                                  picture.color_range};
+  const std::array<int, 5> key = {picture.width, picture.height, picture.format,
+                                  number_of(picture.colorspace), number_of(picture.color_range)};
   if (converter_ != nullptr && key == prepared_for_) return;
   const auto format = static_cast<AVPixelFormat>(picture.format);
-  if (picture.colorspace == AVCOL_SPC_YCGCO) {
+  if (number_of(picture.colorspace) == AVCOL_SPC_YCGCO) {
     throw DataError(FailureReason::kDecodeError,
                     fmt::format("{}: the YCgCo colour matrix is not supported", path_));
   }
@@ -132,7 +144,8 @@ void FrameConverter::prepare(const AVFrame& picture) {
                                 path_, picture.width, picture.height, name ? name : "unknown"));
   }
   // For RGB sources there is no matrix to set, and the call says so; nothing has to be done then.
-  sws_setColorspaceDetails(converter_.get(), sws_getCoefficients(sws_matrix(picture.colorspace)),
+  sws_setColorspaceDetails(converter_.get(),
+                           sws_getCoefficients(sws_matrix(number_of(picture.colorspace))),
                            is_full_range(picture), sws_getCoefficients(SWS_CS_DEFAULT),
                            /*full range out*/ 1, /*brightness*/ 0, /*contrast*/ 1 << 16,
                            /*saturation*/ 1 << 16);

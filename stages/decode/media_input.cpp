@@ -98,30 +98,27 @@ void MediaInput::open_file(const std::string& path) {
 }
 
 void MediaInput::open_container(const std::string& path, const DecodeLimits& limits) {
-  AVFormatContext* raw_format = checked_allocation(avformat_alloc_context());
-  raw_format->pb = io_.get();
-  raw_format->interrupt_callback = {is_time_up, const_cast<Deadline*>(deadline_)};
-  raw_format->io_open = refuse_to_open;
   // Found by the content; the name only helps with formats that cannot be told by it.
   const AVInputFormat* container = nullptr;
   int status = av_probe_input_buffer2(io_.get(), &container, path.c_str(), nullptr, 0, 0);
   deadline_->check(path);
-  if (status >= 0 && is_list_of_files(*container)) {
-    status = AVERROR(EACCES);
-    av_log(nullptr, AV_LOG_ERROR, "it refers to other files, which are not opened");
+  if (status < 0) fail(FailureReason::kUnreadable, path, failure_text(status));
+  if (is_list_of_files(*container)) {
+    fail(FailureReason::kUnreadable, path,
+         fmt::format("is a list of other files ({}), which are not opened", container->name));
   }
-  if (status < 0) {
-    avformat_free_context(raw_format);
-    fail(FailureReason::kUnreadable, path, failure_text(status));
-  }
-  // Frees the context where it fails.
+
+  AVFormatContext* raw_format = checked_allocation(avformat_alloc_context());
+  raw_format->pb = io_.get();
+  raw_format->interrupt_callback = {is_time_up, const_cast<Deadline*>(deadline_)};
+  raw_format->io_open = refuse_to_open;
   status = avformat_open_input(&raw_format, file_url(path).c_str(), container, nullptr);
+  format_.reset(raw_format);  // null where opening failed, which also frees it
   deadline_->check(path);
   if (status == AVERROR_EOF) {
     fail(FailureReason::kEmpty, path, "the file ends before its first frame");
   }
   if (status < 0) fail(FailureReason::kUnreadable, path, failure_text(status));
-  format_.reset(raw_format);
 
   // While it looks for sizes and rates FFmpeg decodes some pictures itself.
   AVDictionary* raw_options = nullptr;

@@ -83,7 +83,8 @@ TEST(BadMedia, PlaylistsAreNotFollowed) {
                            "secret.ts\n#EXT-X-ENDLIST\n",
                            "ffconcat version 1.0\nfile secret.ts\n"}) {
     const Outcome playlist = outcome({write_text(folder / "list.m3u8", text)});
-    EXPECT_NE(playlist.reason, "no error") << text;
+    EXPECT_EQ(playlist.reason, "unreadable") << text;
+    EXPECT_THAT(playlist.message, HasSubstr("a list of other files"));
   }
 }
 
