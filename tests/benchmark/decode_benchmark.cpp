@@ -3,10 +3,10 @@
 //   build/release/bin/cfp_benchmark_decode [file [file…]]
 //
 // Both sides open the file, use one thread, and convert the 16 wanted frames to RGB. They take
-// turns, so that what else the machine does meets both alike; the ratio is that of the medians of
-// processor time. Ends with 1 if the frames differ in a byte.
+// turns, so that what else the machine does meets both alike; `ratio` is the median of the ratios
+// of processor time. Ends with 1 if the frames differ in a byte.
 #include <algorithm>
-#include <cstdio>
+#include <ctime>
 #include <map>
 #include <vector>
 
@@ -21,6 +21,7 @@ namespace cfp {
 namespace {
 
 constexpr int kWanted = 16;
+constexpr int kPairs = 15;
 using FrameBytes = std::vector<std::uint8_t>;
 
 /// libav as its own example shows it: decode each packet in turn, keep what is wanted.
@@ -69,50 +70,41 @@ std::vector<FrameBytes> skipping(const std::string& path, const std::vector<std:
   return frames;
 }
 
-/// Collects processor times a name and says the ratio of each pair at the end.
-class RatioReporter : public benchmark::ConsoleReporter {
- public:
-  void ReportRuns(const std::vector<Run>& runs) override {
-    for (const Run& run : runs) {
-      if (run.run_type == Run::RT_Iteration) {
-        times_[run.run_name.function_name].push_back(run.GetAdjustedCPUTime());
-      }
-    }
-    ConsoleReporter::ReportRuns(runs);
-  }
+double processor_ms() {
+  timespec now{};
+  clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &now);
+  return static_cast<double>(now.tv_sec) * 1e3 + static_cast<double>(now.tv_nsec) * 1e-6;
+}
 
-  void print_ratios(const std::vector<std::string>& names) {
-    for (const std::string& name : names) {
-      fmt::print("{}: skipping / sequential = {:.3f}\n", name,
-                 median(times_["skipping/" + name]) / median(times_["sequential/" + name]));
-    }
-  }
+double median(std::vector<double> values) {
+  const auto middle = values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2);
+  std::ranges::nth_element(values, middle);
+  return *middle;
+}
 
- private:
-  static double median(std::vector<double> values) {
-    if (values.empty()) return 0;
-    std::ranges::nth_element(values,
-                             values.begin() + static_cast<std::ptrdiff_t>(values.size() / 2));
-    return values[values.size() / 2];
-  }
-  std::map<std::string, std::vector<double>> times_;
-};
-
-/// Registers both ways for a file and a choice of frames.
+/// Registers the comparison of both ways for a file and a choice of frames.
 /// @return whether they give the same bytes
 bool add_pair(const std::string& name, const std::string& path,
               const std::vector<std::int64_t>& wanted) {
-  for (const auto& [way, decode] :
-       {std::pair{"sequential/", &sequential}, {"skipping/", &skipping}}) {
-    benchmark::RegisterBenchmark((way + name).c_str(),
-                                 [=, decode = decode](benchmark::State& state) {
-                                   for (auto _ : state)
-                                     benchmark::DoNotOptimize(decode(path, wanted));
-                                 })
-        ->Unit(benchmark::kMillisecond)
-        ->Repetitions(9)
-        ->Iterations(1);
-  }
+  benchmark::RegisterBenchmark(name.c_str(),
+                               [=](benchmark::State& state) {
+                                 std::vector<double> sequential_ms, skipping_ms, ratios;
+                                 for (auto _ : state) {
+                                   const double start = processor_ms();
+                                   benchmark::DoNotOptimize(sequential(path, wanted));
+                                   const double middle = processor_ms();
+                                   benchmark::DoNotOptimize(skipping(path, wanted));
+                                   const double end = processor_ms();
+                                   sequential_ms.push_back(middle - start);
+                                   skipping_ms.push_back(end - middle);
+                                   ratios.push_back((end - middle) / (middle - start));
+                                 }
+                                 state.counters["sequential_ms"] = median(sequential_ms);
+                                 state.counters["skipping_ms"] = median(skipping_ms);
+                                 state.counters["ratio"] = median(ratios);
+                               })
+      ->Unit(benchmark::kMillisecond)
+      ->Iterations(kPairs);
   const bool is_equal = sequential(path, wanted) == skipping(path, wanted);
   fmt::print("{}: frames are {}\n", name, is_equal ? "byte-identical" : "DIFFERENT");
   return is_equal;
@@ -123,7 +115,6 @@ int run(std::vector<std::string> paths) {
   const auto clips = test::test_data() / "clips";
   if (paths.empty()) paths = {clips / "arm_wrestling.mp4", clips / "flipping_a_pancake.mkv"};
   bool are_equal = true;
-  std::vector<std::string> names;
   for (const std::string& path : paths) {
     const std::int64_t count = probe(path).frame_count;
     std::vector<std::int64_t> spread, central;
@@ -134,13 +125,10 @@ int run(std::vector<std::string> paths) {
     spread.erase(std::unique(spread.begin(), spread.end()), spread.end());
     const std::string file = std::filesystem::path(path).filename();
     for (const auto& [choice, wanted] : {std::pair{"spread", spread}, {"central", central}}) {
-      names.push_back(file + "/" + choice);
-      are_equal = add_pair(names.back(), path, wanted) && are_equal;
+      are_equal = add_pair(fmt::format("{}/{}", file, choice), path, wanted) && are_equal;
     }
   }
-  RatioReporter reporter;
-  benchmark::RunSpecifiedBenchmarks(&reporter);
-  reporter.print_ratios(names);
+  benchmark::RunSpecifiedBenchmarks();
   return are_equal ? 0 : 1;
 }
 
@@ -148,10 +136,6 @@ int run(std::vector<std::string> paths) {
 }  // namespace cfp
 
 int main(int argc, char** argv) {
-  std::vector<char*> arguments(argv, argv + argc);
-  std::string interleave = "--benchmark_enable_random_interleaving=true";
-  arguments.insert(arguments.begin() + 1, interleave.data());
-  int count = static_cast<int>(arguments.size());
-  benchmark::Initialize(&count, arguments.data());
-  return cfp::run({arguments.begin() + 1, arguments.begin() + count});
+  benchmark::Initialize(&argc, argv);
+  return cfp::run({argv + 1, argv + argc});
 }
