@@ -85,6 +85,9 @@ ByteView tensor_bytes(ByteView storage, DType dtype, std::int64_t offset,
 /// @return the strides, in elements, of a contiguous row-major tensor
 std::vector<std::int64_t> contiguous_stride(const std::vector<std::int64_t>& shape);
 
+/// To be called when the shape is known to be a sensible one: a view may repeat one element without
+/// end.
+///
 /// @return the tensor's elements in row-major order as float32. Points into the file where that is
 ///         what lies there, aligned; otherwise into memory of its own
 /// @throws SystemError a value is not finite, or not finite as float32; names tensor and element

@@ -90,6 +90,7 @@ std::optional<std::vector<std::string>> by_index(const std::vector<std::string>&
   const std::int64_t lowest = names.begin()->first;
   if (lowest < 0 || lowest > 1 || names.rbegin()->first != lowest + count - 1) return std::nullopt;
   std::vector<std::string> ordered;
+  ordered.reserve(names.size());
   for (auto& [index, name] : names) ordered.push_back(std::move(name));
   return ordered;
 }

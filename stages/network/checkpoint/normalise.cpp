@@ -93,7 +93,8 @@ void describe_resnet(const Shapes& shapes, Appearance& appearance) {
                   groups > 1 ? fmt::format(", in {} groups", groups) : "");
 }
 
-bool has_shape(const Shapes& shapes, std::string_view name, std::vector<std::int64_t> wanted) {
+bool has_shape(const Shapes& shapes, std::string_view name,
+               const std::vector<std::int64_t>& wanted) {
   const auto* shape = shape_of(shapes, name);
   return shape != nullptr && *shape == wanted;
 }
@@ -164,9 +165,8 @@ std::optional<Appearance> look_at(const std::vector<TensorSpec>& tensors) {
     describe_resnet(shapes, appearance);
   } else if (shapes.contains("conv2.B01.conv_i1.conv.weight")) {
     // First and last unit at full width and depth.
-    const bool standard =
-        has_shape(shapes, "conv2.B01.conv_i1.conv.weight", {4 * 6, 16, 1, 1, 1}) &&
-        has_shape(shapes, "conv5.B03.conv_m1.conv.weight", {768, 48, 3, 3, 3});
+    const bool standard = has_shape(shapes, "conv2.B01.conv_i1.conv.weight", {24, 16, 1, 1, 1}) &&
+                          has_shape(shapes, "conv5.B03.conv_m1.conv.weight", {768, 48, 3, 3, 3});
     appearance.architecture = standard ? "mfnet3d" : "";
     appearance.description = standard ? "mfnet3d" : "a Multi-Fiber Net of other widths or depths";
   } else if (shapes.contains("conv3d_1a_7x7.conv3d.weight")) {
