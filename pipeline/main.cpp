@@ -1,0 +1,84 @@
+// The program: reads the command line, does what the verb says, turns errors into exit codes.
+
+#include <fmt/format.h>
+
+#include <CLI/CLI.hpp>
+#include <exception>
+#include <new>
+
+#include "pipeline/commands/commands.h"
+#include "pipeline/run/build_info.h"
+
+namespace cfp {
+namespace {
+
+/// The command line as one could type it again.
+std::string command_line(int count, char** words) {
+  std::string line;
+  for (int i = 0; i < count; ++i) {
+    const std::string word = words[i];
+    const bool plain = word.find_first_not_of(
+                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+                           "_-./=,:@%+") == std::string::npos;
+    if (i > 0) line += ' ';
+    if (plain && !word.empty()) {
+      line += word;
+      continue;
+    }
+    line += '\'';
+    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
+    line += '\'';
+  }
+  return line;
+}
+
+ExitCode run_command_line(int count, char** words) {
+  CLI::App app("Explains what 3D video networks look at, and which of their kernels make a class.",
+               "cfp");
+  app.set_version_flag("--version", fmt::format("cfp {} ({})", build_info().version,
+                                                build_info().git));
+  app.require_subcommand(1);
+  app.footer("Exit codes: 0 done, 1 a bug, 2 config or usage, 3 too many clips failed, 4 disk, device "
+             "or checkpoint, 75 stopped by a signal, 130 ^C.");
+  Command command;
+  add_run(app, command_line(count, words), command);
+  add_check(app, command);
+  add_config(app, command);
+  add_list(app, command);
+  add_inspect(app, command);
+  add_convert(app, command);
+  add_doctor(app, command);
+  try {
+    app.parse(count, words);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? ExitCode::kDone : ExitCode::kConfig;
+  }
+  return command();
+}
+
+ExitCode fail(ExitCode code, const char* what) {
+  fmt::print(stderr, "cfp: {}\n", what);
+  return code;
+}
+
+}  // namespace
+}  // namespace cfp
+
+int main(int count, char** words) {
+  using cfp::ExitCode;
+  ExitCode code = ExitCode::kBug;
+  try {
+    code = cfp::run_command_line(count, words);
+  } catch (const cfp::ConfigError& error) {
+    code = cfp::fail(ExitCode::kConfig, error.what());
+  } catch (const cfp::DataError& error) {
+    code = cfp::fail(ExitCode::kTooManyFailures, error.what());
+  } catch (const cfp::SystemError& error) {
+    code = cfp::fail(ExitCode::kSystem, error.what());
+  } catch (const std::bad_alloc&) {
+    code = cfp::fail(ExitCode::kSystem, "out of memory");
+  } catch (const std::exception& error) {
+    code = cfp::fail(ExitCode::kBug, fmt::format("a bug of ours: {}", error.what()).c_str());
+  }
+  return static_cast<int>(code);
+}

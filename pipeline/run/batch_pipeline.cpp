@@ -1,0 +1,186 @@
+#include "pipeline/run/batch_pipeline.h"
+
+#include <fmt/format.h>
+#include <oneapi/tbb/global_control.h>
+#include <oneapi/tbb/parallel_for.h>
+#include <oneapi/tbb/parallel_pipeline.h>
+#include <oneapi/tbb/task_arena.h>
+
+#include <atomic>
+#include <memory>
+#include <semaphore>
+#include <stdexcept>
+
+#include "stages/core/errors.h"
+
+namespace cfp {
+namespace {
+
+namespace tbb = oneapi::tbb;
+
+/// A row on its way. Exactly one of: clips, a failure, given up.
+struct RowInWork {
+  const ClipRequest* request = nullptr;
+  std::vector<Clip> clips;
+  std::optional<Failure> failure;
+  bool given_up = false;
+  std::size_t first_clip = 0, clip_count = 0;  ///< in the batch's clips, once they are put together
+};
+
+struct BatchInWork {
+  std::vector<RowInWork> rows;
+  ClipBatch clips;
+  std::future<Outcomes> outcomes;
+};
+
+// oneTBB copies what passes between filters.
+using BatchPointer = std::shared_ptr<BatchInWork>;
+
+Failure decode_failure(const ClipRequest& request, const DataError& error) {
+  return {.row = request.row,
+          .clip_id = request.clip_id,
+          .path = request.media.path,
+          .stage = "decode",
+          .reason = error.reason(),
+          .message = error.what()};
+}
+
+class Pipeline {
+ public:
+  Pipeline(std::span<const ClipRequest> rows, const PipelineOptions& options,
+           const DecodeFunction& decode, DevicePool& pool, const WriteFunction& write,
+           const std::function<bool()>& stop)
+      : rows_(rows), options_(options), decode_(decode), pool_(pool), write_(write), stop_(stop),
+        decode_slots_(options.decode_workers) {}
+
+  PipelineCounts run() {
+    // One thread more than decode at once: the one that waits for a device in the last filter.
+    const int threads = options_.decode_workers + 1;
+    const tbb::global_control allow(tbb::global_control::max_allowed_parallelism,
+                                    static_cast<std::size_t>(threads));
+    tbb::task_arena arena(threads);
+    arena.execute([&] {
+      tbb::parallel_pipeline(
+          static_cast<std::size_t>(options_.max_batches_in_flight),
+          tbb::make_filter<void, BatchPointer>(
+              tbb::filter_mode::serial_in_order,
+              [&](tbb::flow_control& control) { return next_batch(control); }) &
+              tbb::make_filter<BatchPointer, BatchPointer>(
+                  tbb::filter_mode::parallel, [&](BatchPointer b) { return decode(std::move(b)); }) &
+              tbb::make_filter<BatchPointer, BatchPointer>(
+                  tbb::filter_mode::parallel, [&](BatchPointer b) { return submit(std::move(b)); }) &
+              tbb::make_filter<BatchPointer, void>(
+                  tbb::filter_mode::serial_in_order, [&](BatchPointer b) { write(*b); }));
+    });
+    counts_.given_up += static_cast<std::int64_t>(rows_.size() - next_row_);
+    const std::int64_t total = counts_.done + counts_.failed + counts_.given_up;
+    if (total != static_cast<std::int64_t>(rows_.size())) {
+      throw std::logic_error(fmt::format("{} done + {} failed + {} given up are not the {} rows",
+                                         counts_.done, counts_.failed, counts_.given_up,
+                                         rows_.size()));
+    }
+    return counts_;
+  }
+
+ private:
+  BatchPointer next_batch(tbb::flow_control& control) {
+    if (next_row_ == rows_.size() || closed_ || stop_()) {
+      control.stop();
+      return nullptr;
+    }
+    auto batch = std::make_shared<BatchInWork>();
+    const std::size_t end =
+        std::min(rows_.size(), next_row_ + static_cast<std::size_t>(options_.batch_size));
+    for (; next_row_ < end; ++next_row_) batch->rows.push_back({.request = &rows_[next_row_]});
+    return batch;
+  }
+
+  BatchPointer decode(BatchPointer batch) {
+    // Isolated: while it waits for the clips of this batch, the thread must not begin another
+    // filter, which may wait for a device.
+    tbb::this_task_arena::isolate([&] {
+      tbb::parallel_for(std::size_t{0}, batch->rows.size(),
+                        [&](std::size_t i) { decode_row(batch->rows[i]); });
+    });
+    return batch;
+  }
+
+  void decode_row(RowInWork& row) {
+    decode_slots_.acquire();
+    struct Release {
+      std::counting_semaphore<>& slots;
+      ~Release() { slots.release(); }
+    } const release{decode_slots_};
+    if (closed_ || stop_()) {
+      row.given_up = true;
+      return;
+    }
+    try {
+      row.clips = decode_(*row.request);
+    } catch (const DataError& error) {
+      row.failure = decode_failure(*row.request, error);
+    }
+  }
+
+  BatchPointer submit(BatchPointer batch) {
+    auto clips = std::make_shared<std::vector<Clip>>();
+    for (RowInWork& row : batch->rows) {
+      row.first_clip = clips->size();
+      row.clip_count = row.clips.size();
+      std::ranges::move(row.clips, std::back_inserter(*clips));
+      row.clips.clear();
+    }
+    batch->clips = std::move(clips);
+    if (!batch->clips->empty()) batch->outcomes = pool_.submit(batch->clips);
+    return batch;
+  }
+
+  void write(BatchInWork& batch) {
+    Outcomes outcomes;
+    if (batch.outcomes.valid()) outcomes = batch.outcomes.get();
+    for (RowInWork& row : batch.rows) {
+      if (closed_ || row.given_up) {
+        ++counts_.given_up;
+        continue;
+      }
+      RowOutcome outcome{.request = row.request, .failure = std::move(row.failure)};
+      collect(row, batch, outcomes, outcome);
+      ++(outcome.failure ? counts_.failed : counts_.done);
+      if (!write_(std::move(outcome))) closed_ = true;
+    }
+  }
+
+  static void collect(const RowInWork& row, const BatchInWork& batch, Outcomes& outcomes,
+                      RowOutcome& outcome) {
+    for (std::size_t i = row.first_clip; i < row.first_clip + row.clip_count; ++i) {
+      if (auto* failure = std::get_if<Failure>(&outcomes[i])) {
+        outcome.failure = std::move(*failure);
+        outcome.results.clear();
+        return;
+      }
+      outcome.results.push_back(std::move(std::get<ClipResult>(outcomes[i])));
+    }
+    outcome.clips = std::span(*batch.clips).subspan(row.first_clip, row.clip_count);
+  }
+
+  std::span<const ClipRequest> rows_;
+  const PipelineOptions& options_;
+  const DecodeFunction& decode_;
+  DevicePool& pool_;
+  const WriteFunction& write_;
+  const std::function<bool()>& stop_;
+  std::counting_semaphore<> decode_slots_;
+  std::size_t next_row_ = 0;          // of the first filter, which is serial
+  PipelineCounts counts_;             // of the last filter, which is serial
+  std::atomic<bool> closed_ = false;  // set by the last filter, read by all
+};
+
+}  // namespace
+
+PipelineCounts run_batches(std::span<const ClipRequest> rows, const PipelineOptions& options,
+                           const DecodeFunction& decode, DevicePool& pool,
+                           const WriteFunction& write, const std::function<bool()>& stop) {
+  return Pipeline(rows, options, decode, pool, write, stop).run();
+}
+
+}  // namespace cfp

@@ -1,0 +1,28 @@
+// environment.json: on what and with what a run was made.
+#pragma once
+
+#include <map>
+#include <string>
+#include <vector>
+
+namespace cfp {
+
+/// @return library -> version, `cfp` and `git` among them
+std::map<std::string, std::string> library_versions();
+
+/// The machine, as far as it bears on results and times.
+struct Machine {
+  std::string cpu;             ///< model name
+  int processors = 0;          ///< that this process may use
+  std::int64_t memory_bytes = 0;
+  std::string system;          ///< kernel name and release
+};
+
+Machine describe_machine();
+
+/// @param command  the command line
+/// @param devices  one entry a replica
+/// @return         the text of environment.json
+std::string environment_json(const std::string& command, const std::vector<std::string>& devices);
+
+}  // namespace cfp

@@ -1,0 +1,29 @@
+// Everything that can be found out before work starts, for `cfp run` and `cfp check` alike.
+#pragma once
+
+#include <memory>
+
+#include "pipeline/config/options.h"
+#include "pipeline/run/labels.h"
+#include "stages/network/network.h"
+
+namespace cfp {
+
+/// What a run works with. The config has been completed by what the checkpoint says.
+struct Prepared {
+  ResolvedConfig config;
+  Manifest manifest;
+  std::shared_ptr<const Network> network;
+  PreprocessOptions preprocess;
+  LabelJoin labels;
+};
+
+/// Loads data set and network, and joins them.
+/// @throws ConfigError, SystemError as load_dataset(), load_network(), resolve_preprocess(),
+///         join_labels()
+Prepared prepare(ResolvedConfig given);
+
+/// @return [T, H, W] of the clips that preprocessing gives; absent where it depends on the video
+std::optional<Triple> clip_size(const SamplingOptions& sampling, const PreprocessOptions& preprocess);
+
+}  // namespace cfp

@@ -1,0 +1,182 @@
+#include "pipeline/run/run.h"
+
+#include <fmt/format.h>
+
+#include <csignal>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "pipeline/run/batch_pipeline.h"
+#include "pipeline/run/device_pool.h"
+#include "pipeline/run/environment.h"
+#include "pipeline/run/prepare.h"
+#include "pipeline/run/progress.h"
+#include "pipeline/run/run_outputs.h"
+#include "stages/core/output_file.h"
+#include "stages/decode/clip_decoder.h"
+
+namespace cfp {
+namespace {
+
+/// Says when failures are too many, row by row.
+class FailureWatch {
+ public:
+  FailureWatch(std::int64_t rows, std::int64_t allowed) : rows_(rows), allowed_(allowed) {}
+
+  /// @return whether the run may go on
+  bool go_on(bool failed) {
+    ++seen_;
+    if (failed) ++failed_;
+    if (failed_ > allowed_) {
+      reason_ = fmt::format("more clips failed than dataset.max_failures allows: {} of {}, allowed "
+                            "are {}",
+                            failed_, rows_, allowed_);
+    } else if (failed_ == seen_ && seen_ == std::min(kHopelessRows, rows_) && allowed_ < rows_) {
+      reason_ = fmt::format("the first {} clips all failed", seen_);
+    }
+    return reason_.empty();
+  }
+  const std::string& reason() const { return reason_; }
+
+ private:
+  std::int64_t rows_, allowed_, seen_ = 0, failed_ = 0;
+  std::string reason_;
+};
+
+std::vector<std::string> devices_of(const RuntimeOptions& runtime) {
+  return runtime.devices.empty() ? available_devices() : runtime.devices;
+}
+
+int threads_of_replica(const RuntimeOptions& runtime, const std::vector<std::string>& devices) {
+  if (runtime.threads_per_device > 0) return runtime.threads_per_device;
+  const auto replicas = std::max<std::ptrdiff_t>(1, std::ranges::count(devices, "cpu"));
+  return std::max(1, describe_machine().processors / static_cast<int>(replicas));
+}
+
+/// One factory a device; replicas on one device share the weights of the first.
+std::vector<WorkerFactory> worker_factories(const Prepared& prepared,
+                                            const std::vector<std::string>& devices) {
+  const ResolvedConfig& config = prepared.config;
+  const int threads = threads_of_replica(config.runtime, devices);
+  const std::optional<Triple> size = clip_size(config.sampling, prepared.preprocess);
+  std::map<std::string, std::shared_ptr<Explainer>> first_on_device;
+  std::vector<WorkerFactory> factories;
+  for (const std::string& device : devices) {
+    std::shared_ptr<Explainer>& first = first_on_device[device];
+    std::shared_ptr<Explainer> explainer;
+    if (!first) {
+      first = std::make_shared<Explainer>(prepared.network, prepared.preprocess, config.explain,
+                                          DeviceOptions{.device = device, .threads = threads});
+      explainer = first;
+    } else {
+      explainer = std::make_shared<Explainer>(first->replica());
+    }
+    factories.push_back([explainer, size]() -> ExplainFunction {
+      // Where the size depends on the video, the first clip warms up.
+      if (size) explainer->warm_up((*size)[0], (*size)[1], (*size)[2]);
+      return [explainer](std::span<const Clip> clips) { return explainer->explain(clips); };
+    });
+  }
+  return factories;
+}
+
+std::string_view state_of(ExitCode code) {
+  switch (code) {
+    case ExitCode::kDone: return "complete";
+    case ExitCode::kTooManyFailures: return "too_many_failures";
+    case ExitCode::kStopped:
+    case ExitCode::kInterrupted: return "stopped";
+    default: return "failed";
+  }
+}
+
+/// run.json: how it ended; its presence says that the folder holds results.
+void write_end(const RunSummary& summary, RunLog& log, double wall_s) {
+  const nlohmann::ordered_json end{{"state", state_of(summary.exit_code)},
+                                   {"exit_code", static_cast<int>(summary.exit_code)},
+                                   {"asked", summary.asked},
+                                   {"done", summary.done},
+                                   {"failed", summary.failed},
+                                   {"reason", summary.reason},
+                                   {"ended", utc_time()},
+                                   {"wall_s", wall_s}};
+  log.write("end", end);
+  write_file(summary.folder / "run.json",
+             end.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n');
+}
+
+void judge(const FailureWatch& watch, int signal, const PipelineCounts& counts,
+           RunSummary& summary) {
+  summary.done = counts.done;
+  summary.failed = counts.failed;
+  if (!watch.reason().empty()) {
+    summary.exit_code = ExitCode::kTooManyFailures;
+    summary.reason = watch.reason();
+  } else if (counts.given_up > 0) {
+    summary.exit_code = signal == SIGINT ? ExitCode::kInterrupted : ExitCode::kStopped;
+    summary.reason = fmt::format("stopped by {} after {} of {} clips",
+                                 signal == SIGINT ? "^C" : "a signal", counts.done + counts.failed,
+                                 summary.asked);
+  } else if (counts.done + counts.failed != summary.asked) {
+    throw std::logic_error(fmt::format("{} done and {} failed of {} rows", counts.done,
+                                       counts.failed, summary.asked));
+  }
+}
+
+PipelineCounts run_rows(const Prepared& prepared, const std::vector<std::string>& devices,
+                        const RunOptions& options, RunOutputs& outputs, FailureWatch& watch) {
+  const RuntimeOptions& runtime = prepared.config.runtime;
+  const PipelineOptions pipeline{
+      .batch_size = runtime.batch_size,
+      .decode_workers = runtime.decode_workers > 0 ? runtime.decode_workers
+                                                   : describe_machine().processors,
+      .max_batches_in_flight = runtime.max_batches_in_flight};
+  const ClipDecoder decoder(prepared.config.sampling, prepared.preprocess,
+                            {.time_limit_s = runtime.clip_timeout_s});
+  DevicePool pool(worker_factories(prepared, devices),
+                  static_cast<std::size_t>(runtime.max_batches_in_flight),
+                  static_cast<std::size_t>(runtime.batch_size));
+  outputs.log().write("ready", {{"replicas", pool.workers()},
+                                {"decode_workers", pipeline.decode_workers}});
+  std::optional<Progress> progress;
+  if (options.show_progress) {
+    progress.emplace(stderr, static_cast<std::int64_t>(prepared.labels.rows.size()));
+  }
+  const auto write = [&](const RowOutcome& row) {
+    outputs.add(row);
+    if (progress) row.failure ? progress->add_failed() : progress->add_done();
+    return watch.go_on(row.failure.has_value());
+  };
+  return run_batches(prepared.labels.rows, pipeline, decoder, pool, write,
+                     [&] { return options.stop_signal() != 0; });
+}
+
+}  // namespace
+
+RunSummary run(ResolvedConfig config, const RunOptions& options) {
+  const auto start = std::chrono::steady_clock::now();
+  const Prepared prepared = prepare(std::move(config));
+  const std::vector<std::string> devices = devices_of(prepared.config.runtime);
+  const WorkDir folder(prepared.config.output.work_dir, prepared.config.output.overwrite);
+  RunOutputs outputs(prepared, {options.command, options.overrides, devices}, folder);
+
+  RunSummary summary{.folder = folder.path(),
+                     .asked = static_cast<std::int64_t>(prepared.labels.rows.size())};
+  FailureWatch watch(summary.asked, prepared.config.max_failures.allowed(summary.asked));
+  try {
+    judge(watch, options.stop_signal(),
+          run_rows(prepared, devices, options, outputs, watch), summary);
+    outputs.finish();
+  } catch (const SystemError& error) {
+    outputs.log().write("error", {{"message", error.what()}});
+    throw;
+  }
+  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
+  write_end(summary, outputs.log(), wall.count());
+  summary.text = format_summary(outputs.statistics());
+  return summary;
+}
+
+}  // namespace cfp

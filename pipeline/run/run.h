@@ -1,0 +1,48 @@
+// One run: from a config to a folder of results.
+//
+//   const RunSummary summary = run(resolve_config(load_config("configs/demo.yaml")), {});
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <string>
+#include <vector>
+
+#include "pipeline/config/options.h"
+#include "stages/core/errors.h"
+
+namespace cfp {
+
+/// How a run is started and watched.
+struct RunOptions {
+  std::string command;                 ///< the command line, for the records
+  std::vector<std::string> overrides;  ///< `key=value`, for the records
+  bool show_progress = true;           ///< on stderr
+  /// Asked now and then: 0, or the number of the signal that ends the run early.
+  std::function<int()> stop_signal = [] { return 0; };
+};
+
+/// How a run ended. done + failed == asked, unless it was stopped before its end.
+struct RunSummary {
+  std::filesystem::path folder;
+  std::int64_t asked = 0;   ///< rows of the manifest
+  std::int64_t done = 0;    ///< rows explained
+  std::int64_t failed = 0;  ///< rows that could not be
+  ExitCode exit_code = ExitCode::kDone;
+  std::string reason;  ///< why it did not end with kDone, in words; empty otherwise
+  std::string text;    ///< the tables for a terminal
+};
+
+/// Rows after which a run gives up when all of them failed: then it is not the clips.
+inline constexpr std::int64_t kHopelessRows = 20;
+
+/// Explains all rows of the config's data set and writes the results.
+///
+/// Clips that fail are rows of failures.csv. A stopped run (a signal, too many failures) leaves
+/// what was finished, whole. On an error the part holds the rows up to it where the disk takes them.
+///
+/// @throws ConfigError before any work: the user must edit something
+/// @throws SystemError disk, device or checkpoint
+RunSummary run(ResolvedConfig config, const RunOptions& options);
+
+}  // namespace cfp
