@@ -21,16 +21,22 @@ namespace {
 std::atomic<std::size_t> bytes_now{0};
 std::atomic<std::size_t> bytes_peak{0};
 
-void* counted(std::size_t size) {
+void* counted_or_null(std::size_t size) noexcept {
   void* memory = std::malloc(size);
-  if (memory == nullptr) throw std::bad_alloc();
+  if (memory == nullptr) return nullptr;
   const std::size_t now = bytes_now += malloc_usable_size(memory);
   if (now > bytes_peak) bytes_peak = now;
   return memory;
 }
 
+void* counted(std::size_t size) {
+  void* memory = counted_or_null(size);
+  if (memory == nullptr) throw std::bad_alloc();
+  return memory;
+}
+
 void uncounted(void* memory) {
-  bytes_now -= malloc_usable_size(memory);
+  if (memory != nullptr) bytes_now -= malloc_usable_size(memory);
   std::free(memory);
 }
 
@@ -39,6 +45,12 @@ void uncounted(void* memory) {
 // The whole test program counts what it allocates.
 void* operator new(std::size_t size) { return counted(size); }
 void* operator new[](std::size_t size) { return counted(size); }
+void* operator new(std::size_t size, const std::nothrow_t&) noexcept {
+  return counted_or_null(size);
+}
+void* operator new[](std::size_t size, const std::nothrow_t&) noexcept {
+  return counted_or_null(size);
+}
 void operator delete(void* memory) noexcept { uncounted(memory); }
 void operator delete[](void* memory) noexcept { uncounted(memory); }
 void operator delete(void* memory, std::size_t) noexcept { uncounted(memory); }

@@ -10,6 +10,7 @@ namespace cfp::test {
 using namespace std::string_literals;
 namespace {
 
+/// Text in the result points into `bytes`.
 Pickle read(const Bytes& bytes) { return read_pickle(view_of(bytes), "file.pth"); }
 
 TEST(Pickle, ReadsNumbersOfAllSizes) {
@@ -46,7 +47,8 @@ TEST(Pickle, ReadsProtocol4) {
       "k\x94\x8c\x0b"
       "collections\x94\x8c\x0b"
       "OrderedDict\x94\x93)Ru.";
-  const Pickle pickle = read("\x80\x04\x95" + little(std::uint64_t{body.size()}) + body);
+  const Bytes bytes = "\x80\x04\x95" + little(std::uint64_t{body.size()}) + body;
+  const Pickle pickle = read(bytes);
   const auto* dict = pickle.as<PickleDict>(pickle.root);
   ASSERT_NE(dict, nullptr);
   ASSERT_TRUE(pickle.find(*dict, "k").has_value());
