@@ -20,14 +20,15 @@ foreach(_name torch_cuda c10_cuda)
   mark_as_advanced(LibTorch_${_name}_LIBRARY)
 endforeach()
 
-if(LibTorch_INCLUDE_DIR AND EXISTS "${LibTorch_INCLUDE_DIR}/torch/headeronly/version.h")
-  file(STRINGS "${LibTorch_INCLUDE_DIR}/torch/headeronly/version.h" _version_line
-       REGEX "define TORCH_VERSION \"")
-elseif(LibTorch_INCLUDE_DIR)
-  file(STRINGS "${LibTorch_INCLUDE_DIR}/torch/csrc/api/include/torch/version.h" _version_line
-       REGEX "define TORCH_VERSION \"")
-endif()
-string(REGEX MATCH "[0-9]+\\.[0-9]+\\.[0-9]+" LibTorch_VERSION "${_version_line}")
+set(LibTorch_VERSION "")
+foreach(_header headeronly/version.h csrc/api/include/torch/version.h)
+  if(NOT LibTorch_VERSION AND EXISTS "${LibTorch_INCLUDE_DIR}/torch/${_header}")
+    file(STRINGS "${LibTorch_INCLUDE_DIR}/torch/${_header}" _version_lines
+         REGEX "define TORCH_VERSION_(MAJOR|MINOR|PATCH) [0-9]+")
+    list(TRANSFORM _version_lines REPLACE ".* ([0-9]+)$" "\\1")
+    list(JOIN _version_lines "." LibTorch_VERSION)
+  endif()
+endforeach()
 
 include(FindPackageHandleStandardArgs)
 find_package_handle_standard_args(
