@@ -24,8 +24,9 @@ ExitCode run_config(const Arguments& arguments, const std::string& line) {
                                                      .show_progress = !arguments.quiet,
                                                      .stop_signal = SignalWatch::received});
   if (!arguments.quiet) fmt::print("{}\n", summary.text);
-  fmt::print("{} of {} clips explained, {} failed; results are in {}\n", summary.done, summary.asked,
-             summary.failed, summary.folder.string());
+  fmt::print("{} of {} clips explained, {} failed{}; results are in {}\n", summary.done,
+             summary.asked, summary.failed, summary.random_weights ? ", RANDOM WEIGHTS" : "",
+             summary.folder.string());
   if (!summary.reason.empty()) fmt::print(stderr, "cfp: {}\n", summary.reason);
   return summary.exit_code;
 }

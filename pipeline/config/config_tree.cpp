@@ -23,7 +23,7 @@ bool can_stand_plain(std::string_view text) {
     return false;
   }
   return std::ranges::all_of(text, is_plain_character) && !looks_like_null(text) &&
-         !parse_boolean(text) && !parse_real(text);
+         !scalar_to_boolean(text) && !scalar_to_real(text);
 }
 
 }  // namespace
@@ -94,7 +94,7 @@ std::string to_flow_yaml(const ConfigTree& tree) {
   switch (tree.kind) {
     case ConfigTree::Kind::kNull: return "null";
     case ConfigTree::Kind::kScalar: {
-      const bool is_text = tree.quoted || !(parse_boolean(tree.scalar) || parse_real(tree.scalar));
+      const bool is_text = tree.quoted || !(scalar_to_boolean(tree.scalar) || scalar_to_real(tree.scalar));
       return is_text ? quote_yaml_text(tree.scalar) : tree.scalar;
     }
     case ConfigTree::Kind::kList:

@@ -51,14 +51,14 @@ bool ConfigValues::is_list(std::string_view path) const {
 }
 
 bool ConfigValues::boolean(std::string_view path) const {
-  return parse_boolean(scalar(path)).value();
+  return scalar_to_boolean(scalar(path)).value();
 }
 
 std::int64_t ConfigValues::integer(std::string_view path) const {
-  return parse_integer(scalar(path)).value();
+  return scalar_to_integer(scalar(path)).value();
 }
 
-double ConfigValues::real(std::string_view path) const { return parse_real(scalar(path)).value(); }
+double ConfigValues::real(std::string_view path) const { return scalar_to_real(scalar(path)).value(); }
 
 std::string ConfigValues::text(std::string_view path) const { return scalar(path); }
 
@@ -71,7 +71,7 @@ std::vector<std::string> ConfigValues::texts(std::string_view path) const {
 std::vector<double> ConfigValues::reals(std::string_view path) const {
   std::vector<double> numbers;
   for (const ConfigTree& item : tree(path).items) {
-    numbers.push_back(parse_real(item.scalar).value());
+    numbers.push_back(scalar_to_real(item.scalar).value());
   }
   return numbers;
 }

@@ -69,9 +69,9 @@ Json scalar_schema(const KeySpec& key, ValueKind kind) {
 Json default_json(const ConfigTree& value) {
   if (value.kind == ConfigTree::Kind::kList) return Json::array();
   if (value.is_null()) return nullptr;
-  if (const auto flag = parse_boolean(value.scalar)) return *flag;
-  if (const auto whole = parse_integer(value.scalar)) return *whole;
-  if (const auto number = parse_real(value.scalar)) return *number;
+  if (const auto flag = scalar_to_boolean(value.scalar)) return *flag;
+  if (const auto whole = scalar_to_integer(value.scalar)) return *whole;
+  if (const auto number = scalar_to_real(value.scalar)) return *number;
   return value.scalar;
 }
 

@@ -73,7 +73,7 @@ DatasetOptions dataset_options(const ConfigValues& values) {
 FailureLimit failure_limit(const ConfigValues& values) {
   const std::string written = values.text("dataset.max_failures");
   FailureLimit limit;
-  if (const auto count = parse_integer(written)) {
+  if (const auto count = scalar_to_integer(written)) {
     limit.count = *count;
   } else {
     limit.share = values.real("dataset.max_failures");

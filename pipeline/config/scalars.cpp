@@ -58,17 +58,17 @@ std::size_t utf8_length(std::string_view text) {
 
 }  // namespace
 
-std::optional<bool> parse_boolean(std::string_view text) {
+std::optional<bool> scalar_to_boolean(std::string_view text) {
   if (text == "true") return true;
   if (text == "false") return false;
   return std::nullopt;
 }
 
-std::optional<std::int64_t> parse_integer(std::string_view text) {
+std::optional<std::int64_t> scalar_to_integer(std::string_view text) {
   return parse_whole<std::int64_t>(text);
 }
 
-std::optional<double> parse_real(std::string_view text) {
+std::optional<double> scalar_to_real(std::string_view text) {
   const std::optional<double> value = parse_whole<double>(text);
   return value && std::isfinite(*value) ? value : std::nullopt;
 }

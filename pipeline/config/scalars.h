@@ -10,13 +10,13 @@
 namespace cfp {
 
 /// @return true for `true`, false for `false`, nothing for anything else (`yes`, `on`, `True`)
-std::optional<bool> parse_boolean(std::string_view text);
+std::optional<bool> scalar_to_boolean(std::string_view text);
 
 /// @return a decimal integer that fits 64 bits, the whole text
-std::optional<std::int64_t> parse_integer(std::string_view text);
+std::optional<std::int64_t> scalar_to_integer(std::string_view text);
 
 /// @return a finite decimal number, the whole text; integers are numbers too
-std::optional<double> parse_real(std::string_view text);
+std::optional<double> scalar_to_real(std::string_view text);
 
 /// @return whether YAML reads the plain text as "no value": empty, `~`, `null`, `Null`, `NULL`
 bool looks_like_null(std::string_view text);

@@ -37,12 +37,12 @@ bool is_accepted_scalar(const KeySpec& key, const std::vector<ValueKind>& kinds,
                         const ConfigTree& value) {
   if (value.kind != ConfigTree::Kind::kScalar) return false;
   std::optional<double> number;
-  if (!value.quoted) number = parse_real(value.scalar);
+  if (!value.quoted) number = scalar_to_real(value.scalar);
   return std::ranges::any_of(kinds, [&](ValueKind kind) {
     switch (kind) {
-      case ValueKind::kBoolean: return !value.quoted && parse_boolean(value.scalar).has_value();
+      case ValueKind::kBoolean: return !value.quoted && scalar_to_boolean(value.scalar).has_value();
       case ValueKind::kInteger:
-        return !value.quoted && parse_integer(value.scalar) && number && in_range(key, *number);
+        return !value.quoted && scalar_to_integer(value.scalar) && number && in_range(key, *number);
       case ValueKind::kReal: return number && in_range(key, *number);
       // A number where a number is meant must be in range, even where text would do as well.
       case ValueKind::kText:

@@ -49,10 +49,12 @@ Machine describe_machine() {
           .system = std::string(system.sysname) + ' ' + system.release};
 }
 
-std::string environment_json(const std::string& command, const std::vector<std::string>& devices) {
+std::string environment_json(const std::string& command, const std::vector<std::string>& devices,
+                             bool random_weights) {
   const Machine machine = describe_machine();
   nlohmann::ordered_json json{{"started", utc_time()},
                               {"command", command},
+                              {"random_weights", random_weights},
                               {"versions", library_versions()},
                               {"compiler", build_info().compiler},
                               {"build_type", build_info().build_type},

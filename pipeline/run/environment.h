@@ -1,6 +1,7 @@
 // environment.json: on what and with what a run was made.
 #pragma once
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -22,7 +23,9 @@ Machine describe_machine();
 
 /// @param command  the command line
 /// @param devices  one entry a replica
+/// @param random_weights  whether the network is untrained
 /// @return         the text of environment.json
-std::string environment_json(const std::string& command, const std::vector<std::string>& devices);
+std::string environment_json(const std::string& command, const std::vector<std::string>& devices,
+                             bool random_weights);
 
 }  // namespace cfp

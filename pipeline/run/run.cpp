@@ -100,6 +100,7 @@ void write_end(const RunSummary& summary, RunLog& log, double wall_s) {
                                    {"done", summary.done},
                                    {"failed", summary.failed},
                                    {"reason", summary.reason},
+                                   {"random_weights", summary.random_weights},
                                    {"ended", utc_time()},
                                    {"wall_s", wall_s}};
   log.write("end", end);
@@ -163,7 +164,8 @@ RunSummary run(ResolvedConfig config, const RunOptions& options) {
   RunOutputs outputs(prepared, {options.command, options.overrides, devices}, folder);
 
   RunSummary summary{.folder = folder.path(),
-                     .asked = static_cast<std::int64_t>(prepared.labels.rows.size())};
+                     .asked = static_cast<std::int64_t>(prepared.labels.rows.size()),
+                     .random_weights = prepared.network->random_weights};
   FailureWatch watch(summary.asked, prepared.config.max_failures.allowed(summary.asked));
   try {
     judge(watch, options.stop_signal(),

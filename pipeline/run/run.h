@@ -28,6 +28,7 @@ struct RunSummary {
   std::int64_t asked = 0;   ///< rows of the manifest
   std::int64_t done = 0;    ///< rows explained
   std::int64_t failed = 0;  ///< rows that could not be
+  bool random_weights = false;  ///< the numbers say nothing about the clips
   ExitCode exit_code = ExitCode::kDone;
   std::string reason;  ///< why it did not end with kDone, in words; empty otherwise
   std::string text;    ///< the tables for a terminal

@@ -69,7 +69,8 @@ RunOutputs::RunOutputs(const Prepared& prepared, const RunRecord& record, const 
   write_file(folder / "config.yaml", config_file(prepared));
   write_file(folder / "overrides.txt",
              record.overrides.empty() ? "" : fmt::format("{}\n", fmt::join(record.overrides, "\n")));
-  write_file(folder / "environment.json", environment_json(record.command, record.devices));
+  write_file(folder / "environment.json",
+             environment_json(record.command, record.devices, prepared.network->random_weights));
   write_manifest(folder / "manifest.csv", prepared.manifest);
   log_.write("start", {{"rows", prepared.manifest.rows.size()},
                        {"dataset", prepared.manifest.provenance},

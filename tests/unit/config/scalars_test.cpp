@@ -6,26 +6,26 @@ namespace cfp {
 namespace {
 
 TEST(Scalars, TakesOnlyTheTwoWordsForTruth) {
-  EXPECT_EQ(parse_boolean("true"), true);
-  EXPECT_EQ(parse_boolean("false"), false);
+  EXPECT_EQ(scalar_to_boolean("true"), true);
+  EXPECT_EQ(scalar_to_boolean("false"), false);
   for (const char* other : {"yes", "True", "on", "1", ""}) {
-    EXPECT_EQ(parse_boolean(other), std::nullopt) << other;
+    EXPECT_EQ(scalar_to_boolean(other), std::nullopt) << other;
   }
 }
 
 TEST(Scalars, TakesWholeNumbersOnly) {
-  EXPECT_EQ(parse_integer("-17"), -17);
-  EXPECT_EQ(parse_integer("9223372036854775807"), 9223372036854775807);
+  EXPECT_EQ(scalar_to_integer("-17"), -17);
+  EXPECT_EQ(scalar_to_integer("9223372036854775807"), 9223372036854775807);
   for (const char* other : {"9223372036854775808", "1.0", "0x10", "1 ", "+1", "one", ""}) {
-    EXPECT_EQ(parse_integer(other), std::nullopt) << other;
+    EXPECT_EQ(scalar_to_integer(other), std::nullopt) << other;
   }
 }
 
 TEST(Scalars, TakesFiniteNumbersOnly) {
-  EXPECT_EQ(parse_real("1e-3"), 1e-3);
-  EXPECT_EQ(parse_real("4"), 4.0);
+  EXPECT_EQ(scalar_to_real("1e-3"), 1e-3);
+  EXPECT_EQ(scalar_to_real("4"), 4.0);
   for (const char* other : {"nan", "inf", "-inf", "1e999", "0.5s", "1,5", ""}) {
-    EXPECT_EQ(parse_real(other), std::nullopt) << other;
+    EXPECT_EQ(scalar_to_real(other), std::nullopt) << other;
   }
 }
 
