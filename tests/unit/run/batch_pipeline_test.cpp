@@ -1,0 +1,244 @@
+#include "pipeline/run/batch_pipeline.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <random>
+#include <thread>
+
+#include "stages/core/errors.h"
+#include "tests/unit/run/clips.h"
+
+namespace cfp {
+namespace {
+
+using test::echo;
+using test::make_clip;
+using test::make_rows;
+
+void short_pause(std::int64_t seed) {
+  std::mt19937 random(static_cast<unsigned>(seed));
+  std::this_thread::sleep_for(std::chrono::microseconds(random() % 2000));
+}
+
+/// A worker that answers each clip, now sooner, now later.
+WorkerFactory echo_worker() {
+  return [] {
+    return [](std::span<const Clip> clips) {
+      Outcomes outcomes;
+      for (const Clip& clip : clips) {
+        short_pause(clip.request.row);
+        outcomes.push_back(echo(clip));
+      }
+      return outcomes;
+    };
+  };
+}
+
+std::vector<Clip> decode_one(const ClipRequest& request) {
+  short_pause(request.row * 7 + 1);
+  if (request.row % 10 == 3) throw DataError(FailureReason::kEmpty, "x: nothing in it");
+  return {make_clip(request)};
+}
+
+bool never() { return false; }
+
+/// What was written, a word a row.
+struct Written {
+  std::vector<std::string> rows;
+  bool operator()(const RowOutcome& row) {
+    rows.push_back(row.failure ? fmt::format("{}: {}", row.request->row, row.failure->message)
+                               : fmt::format("{}: {} views, class {}", row.request->row,
+                                             row.results.size(), row.results.at(0).prediction));
+    return true;
+  }
+};
+
+TEST(BatchPipeline, WritesTheSameAtAnyNumberOfThreads) {
+  const auto rows = make_rows(97);
+  std::vector<std::string> expected;
+  for (const int workers : {1, 2, 4, 13}) {
+    for (const std::size_t devices : {1, 3}) {
+      Written written;
+      DevicePool pool(std::vector<WorkerFactory>(devices, echo_worker()), 4, 4);
+      const PipelineCounts counts =
+          run_batches(rows, {.batch_size = 5, .decode_workers = workers}, decode_one, pool,
+                      std::ref(written), never);
+      EXPECT_EQ(counts.done, 87);
+      EXPECT_EQ(counts.failed, 10);
+      EXPECT_EQ(counts.given_up, 0);
+      if (expected.empty()) expected = written.rows;
+      EXPECT_EQ(written.rows, expected) << workers << " workers, " << devices << " devices";
+    }
+  }
+  ASSERT_EQ(expected.size(), 97u);
+  EXPECT_EQ(expected[3], "3: x: nothing in it");
+  EXPECT_EQ(expected[96], "96: 1 views, class 96");
+}
+
+TEST(BatchPipeline, TellsAFailureWhereItHappened) {
+  const auto rows = make_rows(4);
+  std::vector<Failure> failures;
+  DevicePool pool({echo_worker()}, 4, 4);
+  run_batches(rows, {}, decode_one, pool,
+              [&](const RowOutcome& row) {
+                if (row.failure) failures.push_back(*row.failure);
+                return true;
+              },
+              never);
+  ASSERT_EQ(failures.size(), 1u);
+  EXPECT_EQ(failures[0].row, 3);
+  EXPECT_EQ(failures[0].clip_id, "clip 3");
+  EXPECT_EQ(failures[0].stage, "decode");
+  EXPECT_EQ(failures[0].reason, FailureReason::kEmpty);
+}
+
+TEST(BatchPipeline, ARowWithABadViewIsAFailure) {
+  const auto rows = make_rows(3);
+  DevicePool pool({[] {
+                    return [](std::span<const Clip> clips) {
+                      Outcomes outcomes;
+                      for (const Clip& clip : clips) {
+                        if (clip.request.row == 1 && clip.view == 1) {
+                          outcomes.emplace_back(Failure{.row = 1, .message = "not finite"});
+                        } else {
+                          outcomes.push_back(echo(clip));
+                        }
+                      }
+                      return outcomes;
+                    };
+                  }},
+                  4, 2);
+  Written written;
+  const PipelineCounts counts = run_batches(
+      rows, {.batch_size = 3}, [](const ClipRequest& r) {
+        return std::vector<Clip>{make_clip(r, 0), make_clip(r, 1)};
+      },
+      pool, std::ref(written), never);
+  EXPECT_EQ(counts.done, 2);
+  EXPECT_EQ(counts.failed, 1);
+  EXPECT_THAT(written.rows, testing::ElementsAre("0: 2 views, class 0", "1: not finite",
+                                                 "2: 2 views, class 2"));
+}
+
+TEST(BatchPipeline, DecodesAsManyAtOnceAsAllowedAndNoMore) {
+  for (const int workers : {1, 3}) {
+    std::atomic<int> now = 0, most = 0;
+    DevicePool pool({echo_worker()}, 4, 4);
+    run_batches(make_rows(60), {.batch_size = 8, .decode_workers = workers},
+                [&](const ClipRequest& request) {
+                  const int mine = ++now;
+                  int seen = most;
+                  while (mine > seen && !most.compare_exchange_weak(seen, mine)) {
+                  }
+                  std::this_thread::sleep_for(std::chrono::milliseconds(2));
+                  --now;
+                  return std::vector<Clip>{make_clip(request)};
+                },
+                pool, [](const RowOutcome&) { return true; }, never);
+    EXPECT_EQ(most, workers);
+  }
+}
+
+TEST(BatchPipeline, HoldsABoundedNumberOfBatches) {
+  std::atomic<std::int64_t> decoded = 0, ahead = 0;
+  std::int64_t written = 0;
+  DevicePool pool({echo_worker()}, 3, 2);
+  run_batches(make_rows(80), {.batch_size = 2, .decode_workers = 4, .max_batches_in_flight = 3},
+              [&](const ClipRequest& request) {
+                ++decoded;
+                return std::vector<Clip>{make_clip(request)};
+              },
+              pool,
+              [&](const RowOutcome&) {
+                ahead = std::max<std::int64_t>(ahead, decoded - written);
+                std::this_thread::sleep_for(std::chrono::milliseconds(1));
+                ++written;
+                return true;
+              },
+              never);
+  EXPECT_LE(ahead, 3 * 2);
+}
+
+TEST(BatchPipeline, StopsFromOutsideAndWritesWhatWasBegun) {
+  std::atomic<int> decoded = 0;
+  std::int64_t written = 0;
+  DevicePool pool({echo_worker()}, 4, 4);
+  const PipelineCounts counts = run_batches(
+      make_rows(1000), {.batch_size = 4, .decode_workers = 2},
+      [&](const ClipRequest& request) {
+        ++decoded;
+        return std::vector<Clip>{make_clip(request)};
+      },
+      pool,
+      [&](const RowOutcome&) {
+        ++written;
+        return true;
+      },
+      [&] { return decoded >= 20; });
+  EXPECT_EQ(counts.done, decoded) << "a clip that was decoded was not written";
+  EXPECT_EQ(counts.done, written);
+  EXPECT_LT(counts.done, 100);
+  EXPECT_EQ(counts.done + counts.given_up, 1000);
+}
+
+TEST(BatchPipeline, StopsAtTheSameRowWhenTheWriterHasEnough) {
+  for (const int workers : {1, 4}) {
+    DevicePool pool({echo_worker()}, 4, 4);
+    std::int64_t last = -1;
+    const PipelineCounts counts = run_batches(
+        make_rows(200), {.batch_size = 4, .decode_workers = workers}, decode_one, pool,
+        [&](const RowOutcome& row) {
+          last = row.request->row;
+          return last != 33;
+        },
+        never);
+    EXPECT_EQ(last, 33);
+    EXPECT_EQ(counts.done + counts.failed, 34);
+    EXPECT_EQ(counts.given_up, 166);
+  }
+}
+
+TEST(BatchPipeline, EndsWithTheErrorOfAnyStage) {
+  const auto rows = make_rows(50);
+  const auto write_all = [](const RowOutcome&) { return true; };
+  {
+    DevicePool pool({echo_worker()}, 4, 4);
+    EXPECT_THROW(run_batches(rows, {}, decode_one, pool,
+                             [](const RowOutcome& row) -> bool {
+                               if (row.request->row == 9) throw SystemError("disk full");
+                               return true;
+                             },
+                             never),
+                 SystemError);
+  }
+  {
+    DevicePool pool({[] {
+                      return [](std::span<const Clip>) -> Outcomes {
+                        throw SystemError("device lost");
+                      };
+                    }},
+                    4, 4);
+    EXPECT_THROW(run_batches(rows, {}, decode_one, pool, write_all, never), SystemError);
+  }
+  {
+    DevicePool pool({echo_worker()}, 4, 4);
+    EXPECT_THROW(run_batches(rows, {},
+                             [](const ClipRequest&) -> std::vector<Clip> {
+                               throw std::out_of_range("a bug");
+                             },
+                             pool, write_all, never),
+                 std::out_of_range);
+  }
+}
+
+TEST(BatchPipeline, TakesNoRowsAtAll) {
+  DevicePool pool({echo_worker()}, 4, 4);
+  const PipelineCounts counts = run_batches({}, {}, decode_one, pool,
+                                            [](const RowOutcome&) { return true; }, never);
+  EXPECT_EQ(counts.done + counts.failed + counts.given_up, 0);
+}
+
+}  // namespace
+}  // namespace cfp

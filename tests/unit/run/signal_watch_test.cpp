@@ -1,0 +1,39 @@
+#include "pipeline/run/signal_watch.h"
+
+#include <gtest/gtest.h>
+
+namespace cfp {
+namespace {
+
+TEST(SignalWatch, NotesTheFirstSignalAndForgetsItForTheNextRun) {
+  {
+    const SignalWatch watch;
+    EXPECT_EQ(SignalWatch::received(), 0);
+    std::raise(SIGTERM);
+    EXPECT_EQ(SignalWatch::received(), SIGTERM);
+  }
+  const SignalWatch again;
+  EXPECT_EQ(SignalWatch::received(), 0);
+}
+
+TEST(SignalWatch, PutsBackWhatWasThere) {
+  struct sigaction before{}, after{};
+  sigaction(SIGINT, nullptr, &before);
+  { const SignalWatch watch; }
+  sigaction(SIGINT, nullptr, &after);
+  EXPECT_EQ(before.sa_handler, after.sa_handler);
+}
+
+TEST(SignalWatchDeathTest, ASecondSignalEndsTheProgram) {
+  GTEST_FLAG_SET(death_test_style, "threadsafe");
+  EXPECT_EXIT(
+      {
+        const SignalWatch watch;
+        std::raise(SIGINT);
+        std::raise(SIGINT);
+      },
+      testing::KilledBySignal(SIGINT), "");
+}
+
+}  // namespace
+}  // namespace cfp
