@@ -1,12 +1,15 @@
 // The program: reads the command line, does what the verb says, turns errors into exit codes.
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <exception>
 #include <new>
 
 #include "pipeline/commands/commands.h"
+#include "pipeline/config/scalars.h"
 #include "pipeline/run/build_info.h"
 
 namespace cfp {
@@ -32,6 +35,16 @@ std::string command_line(int count, char** words) {
   return line;
 }
 
+/// CLI11 would only say that a verb is missing.
+void refuse_unknown_verb(const CLI::App& app, int count, char** words) {
+  if (count < 2 || words[1][0] == '-') return;
+  std::vector<std::string> verbs;
+  for (const CLI::App* verb : app.get_subcommands({})) verbs.push_back(verb->get_name());
+  if (std::ranges::find(verbs, words[1]) != verbs.end()) return;
+  throw ConfigError(fmt::format("no verb is called '{}'{}; there are: {}", words[1],
+                                did_you_mean(words[1], verbs), fmt::join(verbs, ", ")));
+}
+
 ExitCode run_command_line(int count, char** words) {
   CLI::App app("Explains what 3D video networks look at, and which of their kernels make a class.",
                "cfp");
@@ -48,6 +61,7 @@ ExitCode run_command_line(int count, char** words) {
   add_inspect(app, command);
   add_convert(app, command);
   add_doctor(app, command);
+  refuse_unknown_verb(app, count, words);
   try {
     app.parse(count, words);
   } catch (const CLI::ParseError& error) {

@@ -13,6 +13,8 @@ namespace {
 
 /// Longest word that is compared; longer ones are no typing errors.
 constexpr std::size_t kLongestWord = 100;
+/// Shortest word that is taken for the beginning of a longer one.
+constexpr std::size_t kShortestBeginning = 4;
 
 template <class T>
 std::optional<T> parse_whole(std::string_view text) {
@@ -103,7 +105,11 @@ std::string nearest_word(std::string_view word, const std::vector<std::string>& 
       best = candidate;
     }
   }
-  return best;
+  if (!best.empty() || word.size() < kShortestBeginning) return best;
+  // Not misspelt but cut short: `resnet50` for `resnet50_3d`.
+  const auto begins = [&](const std::string& candidate) { return candidate.starts_with(word); };
+  const auto longer = std::ranges::find_if(candidates, begins);
+  return longer == candidates.end() ? "" : *longer;
 }
 
 std::string did_you_mean(std::string_view word, const std::vector<std::string>& candidates) {

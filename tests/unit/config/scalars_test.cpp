@@ -42,6 +42,8 @@ TEST(Scalars, SuggestsTheWordThatWasMeant) {
   EXPECT_EQ(nearest_word("cilp_len", words), "clip_len");
   EXPECT_EQ(nearest_word("Frame_Interval", words), "frame_interval");
   EXPECT_EQ(nearest_word("num_clip", words), "num_clips");
+  EXPECT_EQ(nearest_word("frame", words), "frame_interval");
+  EXPECT_EQ(nearest_word("num", words), "");
   EXPECT_EQ(nearest_word("checkpoint", words), "");
   EXPECT_EQ(nearest_word(std::string(100'000, 'x'), words), "");
 }

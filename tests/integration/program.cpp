@@ -1,0 +1,89 @@
+#include "tests/integration/program.h"
+
+#include <fcntl.h>
+#include <fmt/format.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <fstream>
+#include <sstream>
+#include <stdexcept>
+
+#include "tests/support/synthetic_video.h"
+
+namespace cfp::test {
+
+namespace fs = std::filesystem;
+
+Program::Program(const std::vector<std::string>& arguments, const fs::path& folder) {
+  static std::atomic<int> number = 0;
+  const int mine = number++;
+  out_ = folder / fmt::format("program-{}.out", mine);
+  err_ = folder / fmt::format("program-{}.err", mine);
+  std::vector<std::string> words = {CFP_PROGRAM};
+  words.insert(words.end(), arguments.begin(), arguments.end());
+  std::vector<char*> pointers;
+  for (std::string& word : words) pointers.push_back(word.data());
+  pointers.push_back(nullptr);
+
+  process_ = fork();
+  if (process_ < 0) throw std::runtime_error("cannot fork");
+  if (process_ > 0) return;
+  // In the child: only calls that are safe after a fork.
+  const int out = open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  const int err = open(err_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
+  if (out < 0 || err < 0 || chdir(folder.c_str()) != 0) _exit(127);
+  dup2(out, STDOUT_FILENO);
+  dup2(err, STDERR_FILENO);
+  execv(pointers[0], pointers.data());
+  _exit(127);
+}
+
+void Program::signal(int number) const { kill(process_, number); }
+
+ProgramResult Program::wait() {
+  int status = 0;
+  if (waitpid(process_, &status, 0) != process_) throw std::runtime_error("cannot wait");
+  const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return {.exit_code = code, .out = read_text(out_), .err = read_text(err_)};
+}
+
+ProgramResult run_program(const std::vector<std::string>& arguments, const fs::path& folder) {
+  return Program(arguments, folder).wait();
+}
+
+void write_text(const fs::path& path, const std::string& text) {
+  fs::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+std::string read_text(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  if (!file) throw std::runtime_error("cannot read " + path.string());
+  std::stringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
+nlohmann::json read_json(const fs::path& path) { return nlohmann::json::parse(read_text(path)); }
+
+std::string tiny_config(const std::string& dataset) {
+  return fmt::format(
+      "name: tiny\n"
+      "dataset: {}\n"
+      "sampling: {{clip_len: 8}}\n"
+      "preprocess: {{preset: kenshohara2020, resize: 32, crop: 32}}\n"
+      "network: {{type: resnet50_3d, checkpoint: random, num_classes: 5, blocks: [1, 1],\n"
+      "          base_width: 8, stem_channels: 8, stem_kernel: [3, 3, 3]}}\n"
+      "explain: {{depth: all}}\n"
+      "output: {{work_dir: out, summary_clips: 2}}\n",
+      dataset);
+}
+
+void make_video(const fs::path& path) {
+  fs::create_directories(path.parent_path());
+  write_media(path, {{.width = 64, .height = 48, .frames = 20}});
+}
+
+}  // namespace cfp::test

@@ -1,0 +1,49 @@
+// Starting the program from a test, and what the tests feed it.
+#pragma once
+
+#include <sys/types.h>
+
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+namespace cfp::test {
+
+/// How a program ended and what it said.
+struct ProgramResult {
+  int exit_code = -1;  ///< 128 + signal where a signal ended it
+  std::string out, err;
+};
+
+/// A running cfp.
+class Program {
+ public:
+  /// Starts `cfp` with these arguments; no shell is in between.
+  /// @param folder  working folder of the program
+  Program(const std::vector<std::string>& arguments, const std::filesystem::path& folder);
+  void signal(int number) const;
+  /// Waits for its end.
+  ProgramResult wait();
+
+ private:
+  pid_t process_ = -1;
+  std::filesystem::path out_, err_;
+};
+
+/// Runs `cfp` to its end.
+ProgramResult run_program(const std::vector<std::string>& arguments,
+                          const std::filesystem::path& folder);
+
+void write_text(const std::filesystem::path& path, const std::string& text);
+std::string read_text(const std::filesystem::path& path);
+nlohmann::json read_json(const std::filesystem::path& path);
+
+/// A config for a tiny random network of five classes, over clips of 8 frames of 32 x 32.
+/// @param dataset  the section, in braces
+std::string tiny_config(const std::string& dataset);
+
+/// Makes a short video of moving shapes.
+void make_video(const std::filesystem::path& path);
+
+}  // namespace cfp::test

@@ -1,0 +1,131 @@
+// The verbs beside `run`.
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "tests/integration/program.h"
+#include "tests/support/test_data.h"
+
+namespace cfp::test {
+namespace {
+
+using testing::HasSubstr;
+
+constexpr const char* kDemo = CFP_SOURCE_DIR "/configs/demo/resnet3d_moving_shapes.safetensors";
+
+TEST(Verbs, ConfigWritesThePageOfAllKeys) {
+  const TemporaryFolder folder;
+  EXPECT_EQ(run_program({"config", "--docs"}, folder.path()).out,
+            read_text(CFP_SOURCE_DIR "/docs/configuration.md"));
+  const ProgramResult schema = run_program({"config", "--json-schema"}, folder.path());
+  EXPECT_TRUE(nlohmann::json::parse(schema.out)["properties"].contains("sampling"));
+  EXPECT_EQ(run_program({"config"}, folder.path()).exit_code, 2);
+}
+
+TEST(Verbs, ConfigShowsWhereEachValueCameFrom) {
+  const TemporaryFolder folder;
+  const ProgramResult result =
+      run_program({"config", CFP_SOURCE_DIR "/configs/demo.yaml", "explain.depth=2"}, folder.path());
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("  depth: 2  # command line\n"));
+  EXPECT_THAT(result.out, HasSubstr("  clip_len: 16  # default\n"));
+  EXPECT_THAT(result.out, testing::ContainsRegex("type: moving_shapes  # .*demo.yaml:[0-9]+:[0-9]+"));
+}
+
+TEST(Verbs, EveryShippedConfigIsValid) {
+  const TemporaryFolder folder;
+  for (const auto& entry : std::filesystem::directory_iterator(CFP_SOURCE_DIR "/configs")) {
+    if (entry.path().extension() != ".yaml") continue;
+    const ProgramResult result = run_program({"config", entry.path().string()}, folder.path());
+    EXPECT_EQ(result.exit_code, 0) << entry.path() << ": " << result.err;
+  }
+  for (const auto& entry : std::filesystem::directory_iterator(CFP_SOURCE_DIR "/configs/_base_")) {
+    const ProgramResult result = run_program(
+        {"config", entry.path().string(), "dataset={type: folder, data_root: x}",
+         "network.checkpoint=random"},
+        folder.path());
+    EXPECT_EQ(result.exit_code, 0) << entry.path() << ": " << result.err;
+  }
+}
+
+TEST(Verbs, CheckSaysWhatARunWouldMeet) {
+  const TemporaryFolder folder;
+  make_video(folder / "clips/a/one.mkv");
+  write_text(folder / "clips/a/bad.mp4", "no video");
+  write_text(folder / "c.yaml", tiny_config("{type: folder, data_root: clips, max_failures: 1}"));
+  const ProgramResult good = run_program({"check", "c.yaml"}, folder.path());
+  EXPECT_EQ(good.exit_code, 0) << good.err;
+  EXPECT_THAT(good.out, HasSubstr("1 of 2 can be opened; up to 1 may fail"));
+  EXPECT_THAT(good.out, HasSubstr("unreadable"));
+  EXPECT_THAT(good.out, HasSubstr("resnet50_3d, 5 classes, RANDOM WEIGHTS"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "out")) << "a check wrote results";
+  EXPECT_EQ(run_program({"check", "c.yaml", "dataset.max_failures=0"}, folder.path()).exit_code, 3);
+}
+
+TEST(Verbs, ListNamesWhatThereIs) {
+  const TemporaryFolder folder;
+  const ProgramResult result = run_program({"list"}, folder.path());
+  EXPECT_EQ(result.exit_code, 0);
+  for (const char* name : {"moving_shapes", "resnext101_3d", "kenshohara2020", "gradient"}) {
+    EXPECT_THAT(result.out, HasSubstr(name));
+  }
+  EXPECT_EQ(run_program({"list", "shoes"}, folder.path()).exit_code, 2);
+}
+
+TEST(Verbs, InspectReadsCheckpointsPartsAndVideos) {
+  const TemporaryFolder folder;
+  const ProgramResult checkpoint = run_program({"inspect", kDemo}, folder.path());
+  EXPECT_EQ(checkpoint.exit_code, 0) << checkpoint.err;
+  EXPECT_THAT(checkpoint.out, HasSubstr("layer4.0.conv3.weight"));
+
+  make_video(folder / "clips/a/one.mkv");
+  const ProgramResult video = run_program({"inspect", "clips/a/one.mkv"}, folder.path());
+  EXPECT_THAT(video.out, HasSubstr("64 x 48 pixels"));
+  EXPECT_THAT(video.out, HasSubstr("frames      20"));
+
+  write_text(folder / "c.yaml", tiny_config("{type: folder, data_root: clips}"));
+  ASSERT_EQ(run_program({"run", "-q", "c.yaml"}, folder.path()).exit_code, 0);
+  const ProgramResult part = run_program({"inspect", "out/part-00000.h5"}, folder.path());
+  EXPECT_THAT(part.out, HasSubstr("clips       1\n"));
+  EXPECT_THAT(part.out, HasSubstr("RANDOM WEIGHTS"));
+
+  EXPECT_EQ(run_program({"inspect", "nothing.mp4"}, folder.path()).exit_code, 2);
+  EXPECT_EQ(run_program({"inspect", "nothing.pth"}, folder.path()).exit_code, 4);
+  EXPECT_EQ(run_program({"inspect", "nothing.h5"}, folder.path()).exit_code, 4);
+}
+
+TEST(Verbs, ConvertWritesACheckpointThatNeedsNoOptions) {
+  const TemporaryFolder folder;
+  std::string names;
+  for (int i = 0; i < 10; ++i) names += fmt::format("class {}\n", i);
+  write_text(folder / "names.txt", names);
+  const ProgramResult result = run_program(
+      {"convert", kDemo, "out.safetensors", "--class-names", "names.txt", "--preset", "demo"},
+      folder.path());
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("resnet50_3d, 10 classes with names, preset demo"));
+  EXPECT_THAT(run_program({"inspect", "out.safetensors"}, folder.path()).out, HasSubstr("class 9"));
+  EXPECT_EQ(run_program({"convert", kDemo, "/proc/x.safetensors"}, folder.path()).exit_code, 4);
+  EXPECT_EQ(run_program({"convert", "no.pth", "x.safetensors"}, folder.path()).exit_code, 4);
+}
+
+TEST(Verbs, DoctorTriesWhatARunNeeds) {
+  const TemporaryFolder folder;
+  const ProgramResult result = run_program({"doctor"}, folder.path());
+  EXPECT_EQ(result.exit_code, 0) << result.out;
+  EXPECT_THAT(result.out, HasSubstr("cpu"));
+  EXPECT_THAT(result.out, HasSubstr("ok      JPEG pictures"));
+}
+
+TEST(Verbs, VersionAndHelpEndWell) {
+  const TemporaryFolder folder;
+  EXPECT_THAT(run_program({"--version"}, folder.path()).out, testing::StartsWith("cfp "));
+  const ProgramResult help = run_program({"--help"}, folder.path());
+  EXPECT_EQ(help.exit_code, 0);
+  for (const char* verb : {"run", "check", "config", "list", "inspect", "convert", "doctor"}) {
+    EXPECT_THAT(help.out, HasSubstr(verb));
+  }
+}
+
+}  // namespace
+}  // namespace cfp::test
