@@ -146,7 +146,7 @@ TEST_F(BadInput, MediaFilesAreFailuresWithTheirReasons) {
 
   const ProgramResult result = run_program(
       {"run", "good.yaml", "dataset={type: list, file: list.csv, data_root: clips}",
-       "dataset.max_failures=7", "sampling.out_of_bound=error"},
+       "dataset.max_failures=7", "sampling.out_of_bound=error", "sampling.clip_len=16"},
       folder_.path());
   EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
   EXPECT_THAT(result.out, HasSubstr("2 of 9 clips explained, 7 failed"));
@@ -155,6 +155,7 @@ TEST_F(BadInput, MediaFilesAreFailuresWithTheirReasons) {
     EXPECT_THAT(failures, HasSubstr("\n" + std::to_string(i + 1) + "," + bad[i].name + ","));
     EXPECT_THAT(failures, HasSubstr(bad[i].name + ",decode," + bad[i].reason + ","));
   }
+  EXPECT_THAT(failures, testing::EndsWith(",random\n")) << "does not say that weights are random";
 }
 
 TEST_F(BadInput, TooManyFailuresEndTheRun) {
