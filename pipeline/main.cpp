@@ -1,12 +1,12 @@
 // The program: reads the command line, does what the verb says, turns errors into exit codes.
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
-#include <CLI/CLI.hpp>
 #include <algorithm>
 #include <exception>
 #include <new>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "pipeline/commands/commands.h"
 #include "pipeline/config/scalars.h"
@@ -48,11 +48,12 @@ void refuse_unknown_verb(const CLI::App& app, int count, char** words) {
 ExitCode run_command_line(int count, char** words) {
   CLI::App app("Explains what 3D video networks look at, and which of their kernels make a class.",
                "cfp");
-  app.set_version_flag("--version", fmt::format("cfp {} ({})", build_info().version,
-                                                build_info().git));
+  app.set_version_flag("--version",
+                       fmt::format("cfp {} ({})", build_info().version, build_info().git));
   app.require_subcommand(1);
-  app.footer("Exit codes: 0 done, 1 a bug, 2 config or usage, 3 too many clips failed, 4 disk, device "
-             "or checkpoint, 75 stopped by a signal, 130 ^C.");
+  app.footer(
+      "Exit codes: 0 done, 1 a bug, 2 config or usage, 3 too many clips failed, 4 disk, device "
+      "or checkpoint, 75 stopped by a signal, 130 ^C.");
   Command command;
   add_run(app, command_line(count, words), command);
   add_check(app, command);

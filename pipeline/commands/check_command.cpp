@@ -1,8 +1,8 @@
-#include <fmt/format.h>
-
-#include <CLI/CLI.hpp>
 #include <map>
 #include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "pipeline/commands/commands.h"
 #include "pipeline/run/prepare.h"
@@ -54,7 +54,8 @@ ExitCode check_config(const Arguments& arguments) {
     failed += count;
   }
   const std::int64_t allowed = prepared.config.max_failures.allowed(rows);
-  fmt::print("files       {} of {} can be opened; up to {} may fail\n", rows - failed, rows, allowed);
+  fmt::print("files       {} of {} can be opened; up to {} may fail\n", rows - failed, rows,
+             allowed);
   return failed > allowed ? ExitCode::kTooManyFailures : ExitCode::kDone;
 }
 

@@ -1,7 +1,7 @@
-#include <fmt/format.h>
+#include <memory>
 
 #include <CLI/CLI.hpp>
-#include <memory>
+#include <fmt/format.h>
 
 #include "pipeline/commands/commands.h"
 #include "pipeline/config/documentation.h"

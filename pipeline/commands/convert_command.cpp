@@ -1,7 +1,7 @@
-#include <fmt/format.h>
+#include <memory>
 
 #include <CLI/CLI.hpp>
-#include <memory>
+#include <fmt/format.h>
 
 #include "pipeline/commands/commands.h"
 #include "stages/network/checkpoint/inspect.h"
@@ -20,8 +20,7 @@ ExitCode convert_file(const Arguments& arguments) {
   if (arguments.num_classes > 0) options.num_classes = arguments.num_classes;
   const Network network = convert_checkpoint(arguments.input, arguments.output, options);
   fmt::print("{}: {}, {} classes{}, preset {}\n", arguments.output, network.architecture,
-             network.num_classes(),
-             network.class_names.empty() ? " without names" : " with names",
+             network.num_classes(), network.class_names.empty() ? " without names" : " with names",
              network.preset.empty() ? "unknown" : network.preset);
   return ExitCode::kDone;
 }

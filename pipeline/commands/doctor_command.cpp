@@ -1,10 +1,10 @@
-#include <fmt/format.h>
-#include <unistd.h>
-
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <functional>
 #include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
+#include <unistd.h>
 
 #include "pipeline/commands/commands.h"
 #include "pipeline/run/build_info.h"
@@ -59,12 +59,10 @@ ExitCode examine() {
   fmt::print("trials\n");
   const fs::path temporary = fs::temp_directory_path() / fmt::format("cfp-doctor-{}", getpid());
   const auto named = [&](const char* ending) { return fs::path(temporary).concat(ending); };
-  const bool h264 = trial("H.264 video", [&] {
-    try_video(named(".mp4"), VideoWriterOptions::Codec::kH264);
-  });
-  const bool mpeg4 = trial("MPEG-4 video", [&] {
-    try_video(named(".mp4"), VideoWriterOptions::Codec::kMpeg4);
-  });
+  const bool h264 =
+      trial("H.264 video", [&] { try_video(named(".mp4"), VideoWriterOptions::Codec::kH264); });
+  const bool mpeg4 =
+      trial("MPEG-4 video", [&] { try_video(named(".mp4"), VideoWriterOptions::Codec::kMpeg4); });
   const bool jpeg = trial("JPEG pictures", [] {
     const std::vector<std::uint8_t> grey(std::size_t{64} * 64 * 3, 128);
     encode_jpeg(grey.data(), 64, 64);

@@ -1,8 +1,8 @@
-#include <fmt/format.h>
-
-#include <CLI/CLI.hpp>
 #include <filesystem>
 #include <memory>
+
+#include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "pipeline/commands/commands.h"
 #include "results/store/part_reader.h"
@@ -32,13 +32,14 @@ void inspect_part(const std::string& path) {
   if (header.random_weights) fmt::print("  RANDOM WEIGHTS\n");
   fmt::print("  run         {}\n  network     {}, weights {}\n  method      {}, preset {}\n",
              header.name, header.network, header.weights_hash, header.method, header.preset);
-  fmt::print("  clips       {}\n  failures    {}\n  edges       {}\n  tubes       {}\n", part.clips(),
-             part.failures(), part.has_edges() ? "yes" : "no", part.has_tubes() ? "yes" : "no");
+  fmt::print("  clips       {}\n  failures    {}\n  edges       {}\n  tubes       {}\n",
+             part.clips(), part.failures(), part.has_edges() ? "yes" : "no",
+             part.has_tubes() ? "yes" : "no");
   if (part.clips() == 0) return;
   const ClipResult first = part.read(0);
   for (const PyramidLayer& layer : first.pyramids.at(0).layers) {
-    fmt::print("  layer       depth {:>3}  {}: {} kernels of {} channels\n", layer.depth, layer.name,
-               layer.kernels.channels(), layer.channels.channels());
+    fmt::print("  layer       depth {:>3}  {}: {} kernels of {} channels\n", layer.depth,
+               layer.name, layer.kernels.channels(), layer.channels.channels());
   }
 }
 

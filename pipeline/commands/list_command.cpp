@@ -1,8 +1,8 @@
-#include <fmt/format.h>
-#include <fmt/ranges.h>
+#include <memory>
 
 #include <CLI/CLI.hpp>
-#include <memory>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "datasets/dataset.h"
 #include "pipeline/commands/commands.h"

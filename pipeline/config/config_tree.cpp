@@ -1,9 +1,9 @@
 #include "pipeline/config/config_tree.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include <algorithm>
 
 #include "pipeline/config/scalars.h"
 #include "stages/core/errors.h"
@@ -73,11 +73,21 @@ std::string quote_yaml_text(std::string_view text) {
   std::string quoted = "\"";
   for (const char c : text) {
     switch (c) {
-      case '"': quoted += "\\\""; break;
-      case '\\': quoted += "\\\\"; break;
-      case '\n': quoted += "\\n"; break;
-      case '\r': quoted += "\\r"; break;
-      case '\t': quoted += "\\t"; break;
+      case '"':
+        quoted += "\\\"";
+        break;
+      case '\\':
+        quoted += "\\\\";
+        break;
+      case '\n':
+        quoted += "\\n";
+        break;
+      case '\r':
+        quoted += "\\r";
+        break;
+      case '\t':
+        quoted += "\\t";
+        break;
       default:
         if (static_cast<unsigned char>(c) < 0x20) {
           quoted += fmt::format("\\x{:02x}", static_cast<unsigned char>(c));
@@ -92,9 +102,11 @@ std::string quote_yaml_text(std::string_view text) {
 std::string to_flow_yaml(const ConfigTree& tree) {
   std::vector<std::string> parts;
   switch (tree.kind) {
-    case ConfigTree::Kind::kNull: return "null";
+    case ConfigTree::Kind::kNull:
+      return "null";
     case ConfigTree::Kind::kScalar: {
-      const bool is_text = tree.quoted || !(scalar_to_boolean(tree.scalar) || scalar_to_real(tree.scalar));
+      const bool is_text =
+          tree.quoted || !(scalar_to_boolean(tree.scalar) || scalar_to_real(tree.scalar));
       return is_text ? quote_yaml_text(tree.scalar) : tree.scalar;
     }
     case ConfigTree::Kind::kList:

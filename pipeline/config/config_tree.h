@@ -28,10 +28,10 @@ struct ConfigTree {
 
   Kind kind = Kind::kNull;
   SourcePosition where;
-  std::string scalar;           ///< for kScalar
-  bool quoted = false;          ///< a quoted scalar is text, whatever it looks like
-  std::vector<ConfigTree> items;   ///< for kList
-  std::vector<Entry> entries;      ///< for kMap
+  std::string scalar;             ///< for kScalar
+  bool quoted = false;            ///< a quoted scalar is text, whatever it looks like
+  std::vector<ConfigTree> items;  ///< for kList
+  std::vector<Entry> entries;     ///< for kMap
 
   bool is_map() const { return kind == Kind::kMap; }
   bool is_null() const { return kind == Kind::kNull; }

@@ -1,7 +1,7 @@
-#include <fmt/format.h>
-
 #include <algorithm>
 #include <stdexcept>
+
+#include <fmt/format.h>
 
 #include "pipeline/config/loader.h"
 #include "pipeline/config/scalars.h"
@@ -58,7 +58,9 @@ std::int64_t ConfigValues::integer(std::string_view path) const {
   return scalar_to_integer(scalar(path)).value();
 }
 
-double ConfigValues::real(std::string_view path) const { return scalar_to_real(scalar(path)).value(); }
+double ConfigValues::real(std::string_view path) const {
+  return scalar_to_real(scalar(path)).value();
+}
 
 std::string ConfigValues::text(std::string_view path) const { return scalar(path); }
 
@@ -99,7 +101,8 @@ std::string ConfigValues::to_yaml() const {
       const std::string indent = section.name.empty() ? "" : "  ";
       // A comment ends with its line, and an origin holds a file name.
       std::string from = origin(key.path);
-      std::ranges::replace_if(from, [](char c) { return c == '\n' || c == '\r'; }, ' ');
+      std::ranges::replace_if(
+          from, [](char c) { return c == '\n' || c == '\r'; }, ' ');
       yaml += fmt::format("{}{}: {}  # {}\n", indent, leaf_name(key.path),
                           to_flow_yaml(tree(key.path)), from);
     }

@@ -1,7 +1,6 @@
 #include "pipeline/config/documentation.h"
 
 #include <fmt/format.h>
-
 #include <nlohmann/json.hpp>
 
 #include "pipeline/config/config_tree.h"
@@ -14,7 +13,8 @@ namespace {
 
 using Json = nlohmann::ordered_json;
 
-constexpr std::string_view kIntroduction = R"(<!-- Written by `cfp config --docs`; edit the schema (pipeline/config/schema_table.cpp) instead. -->
+constexpr std::string_view kIntroduction =
+    R"(<!-- Written by `cfp config --docs`; edit the schema (pipeline/config/schema_table.cpp) instead. -->
 # Configuration
 
 A config is a YAML file. `cfp run FILE` reads it; `cfp run FILE section.key=value …` changes single
@@ -54,10 +54,18 @@ std::string default_cell(const KeySpec& key) {
 Json scalar_schema(const KeySpec& key, ValueKind kind) {
   Json schema;
   switch (kind) {
-    case ValueKind::kBoolean: schema["type"] = "boolean"; break;
-    case ValueKind::kInteger: schema["type"] = "integer"; break;
-    case ValueKind::kReal: schema["type"] = "number"; break;
-    case ValueKind::kText: schema["type"] = "string"; break;
+    case ValueKind::kBoolean:
+      schema["type"] = "boolean";
+      break;
+    case ValueKind::kInteger:
+      schema["type"] = "integer";
+      break;
+    case ValueKind::kReal:
+      schema["type"] = "number";
+      break;
+    case ValueKind::kText:
+      schema["type"] = "string";
+      break;
   }
   if (kind == ValueKind::kInteger || kind == ValueKind::kReal) {
     if (key.minimum) schema[key.above_minimum ? "exclusiveMinimum" : "minimum"] = *key.minimum;
@@ -114,7 +122,8 @@ std::string config_reference_markdown() {
       if (!key.only_with.empty()) {
         meaning += fmt::format(" (only with dataset type: {})", key.only_with);
       }
-      page += fmt::format("| `{}` | {} | {} | {} |\n", key.path, accepts, default_cell(key), meaning);
+      page +=
+          fmt::format("| `{}` | {} | {} | {} |\n", key.path, accepts, default_cell(key), meaning);
     }
   }
   page += "\nKeys that never change results, only how fast they come and where they go:\n";

@@ -1,9 +1,9 @@
 #include "pipeline/config/loader.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include <algorithm>
 
 #include "pipeline/config/scalars.h"
 #include "pipeline/config/substitution.h"
@@ -24,12 +24,12 @@ class BaseReader {
  public:
   ConfigTree read(const fs::path& file, const SourcePosition& wanted_at) {
     if (++files_read_ > kMostFiles) {
-      throw ConfigError(fmt::format("{}: _base_: more than {} files", wanted_at.to_string(),
-                                    kMostFiles));
+      throw ConfigError(
+          fmt::format("{}: _base_: more than {} files", wanted_at.to_string(), kMostFiles));
     }
     if (wanted_at.source && !fs::exists(file)) {
-      throw ConfigError(fmt::format("{}: _base_: no such file: {}", wanted_at.to_string(),
-                                    file.string()));
+      throw ConfigError(
+          fmt::format("{}: _base_: no such file: {}", wanted_at.to_string(), file.string()));
     }
     const std::string identity = fs::weakly_canonical(file).string();
     if (std::ranges::count(open_, identity) > 0) {

@@ -1,12 +1,12 @@
 #include "pipeline/config/options.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <array>
 #include <cmath>
 #include <utility>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "pipeline/config/scalars.h"
 #include "stages/core/errors.h"
@@ -46,8 +46,9 @@ DatasetOptions dataset_options(const ConfigValues& values) {
   options.file = text_or_empty(values, "dataset.file");
   options.class_names = text_or_empty(values, "dataset.class_names");
   if (options.data_root.empty() && options.type != "list") {
-    throw ConfigError(fmt::format("{}: dataset.data_root: must be given for a data set of type '{}'",
-                                  values.origin("dataset.type"), options.type));
+    throw ConfigError(
+        fmt::format("{}: dataset.data_root: must be given for a data set of type '{}'",
+                    values.origin("dataset.type"), options.type));
   }
   if (options.type == "list") {
     options.label_base = number_or_zero(values, "dataset.label_base");
@@ -167,17 +168,17 @@ ExplainOptions explain_options(const ConfigValues& values) {
     options.depth = number_or_zero(values, "explain.depth");
   }
   options.edges = values.boolean("output.edges");
-  options.tubes =
-      values.is_word("explain.tubes", "none") ? TubeKind::kNone : TubeKind::kExcitation;
+  options.tubes = values.is_word("explain.tubes", "none") ? TubeKind::kNone : TubeKind::kExcitation;
   return options;
 }
 
 /// Lays the steps that the config sets over those of the preset.
 void read_steps(const ConfigValues& values, PreprocessOptions& options) {
   if (values.is_set("preprocess.resize_mode")) {
-    options.resize_mode = values.is_word("preprocess.resize_mode", "none")    ? ResizeMode::kNone
-                          : values.is_word("preprocess.resize_mode", "exact") ? ResizeMode::kExact
-                                                                              : ResizeMode::kShortSide;
+    options.resize_mode = values.is_word("preprocess.resize_mode", "none") ? ResizeMode::kNone
+                          : values.is_word("preprocess.resize_mode", "exact")
+                              ? ResizeMode::kExact
+                              : ResizeMode::kShortSide;
   }
   if (values.is_set("preprocess.resize")) {
     options.resize = number_or_zero(values, "preprocess.resize");
@@ -204,7 +205,9 @@ void read_steps(const ConfigValues& values, PreprocessOptions& options) {
 
 /// Writes the steps that the config leaves open into it.
 void record_steps(const PreprocessOptions& options, ConfigValues& values) {
-  const auto flow = [](const auto& numbers) { return fmt::format("[{}]", fmt::join(numbers, ", ")); };
+  const auto flow = [](const auto& numbers) {
+    return fmt::format("[{}]", fmt::join(numbers, ", "));
+  };
   const std::string mode = options.resize_mode == ResizeMode::kNone    ? "none"
                            : options.resize_mode == ResizeMode::kExact ? "exact"
                                                                        : "short_side";

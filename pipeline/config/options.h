@@ -19,8 +19,8 @@ namespace cfp {
 
 /// How many clips may fail before a run counts as failed: a share of them, or a count.
 struct FailureLimit {
-  double share = 0.05;               ///< of the rows asked for, rounded down
-  std::optional<std::int64_t> count; ///< instead of the share
+  double share = 0.05;                ///< of the rows asked for, rounded down
+  std::optional<std::int64_t> count;  ///< instead of the share
 
   /// @return the greatest number of failures that is accepted
   std::int64_t allowed(std::int64_t rows) const;
@@ -29,9 +29,9 @@ struct FailureLimit {
 struct RuntimeOptions {
   std::vector<std::string> devices;  ///< one replica each; empty: what `auto` stands for
   int batch_size = 4;
-  int decode_workers = 0;            ///< 0: one a processor
+  int decode_workers = 0;  ///< 0: one a processor
   int max_batches_in_flight = 4;
-  int threads_per_device = 0;        ///< 0: the processors shared among the CPU replicas
+  int threads_per_device = 0;  ///< 0: the processors shared among the CPU replicas
   double clip_timeout_s = 60;
 };
 
@@ -61,8 +61,9 @@ struct ResolvedConfig {
 /// @throws ConfigError values that do not go together; names a key and where it was written
 ResolvedConfig resolve_config(ConfigValues values);
 
-/// Fills in the steps of preprocessing: the config's preset, else the checkpoint's, and over it each
-/// step that the config sets. Writes the steps back into the config, with where they came from.
+/// Fills in the steps of preprocessing: the config's preset, else the checkpoint's, and over it
+/// each step that the config sets. Writes the steps back into the config, with where they came
+/// from.
 ///
 /// @param checkpoint_preset  may be empty
 /// @throws ConfigError neither names a preset, or the steps do not go together

@@ -1,26 +1,28 @@
 #include "pipeline/config/schema.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include <algorithm>
 
 namespace cfp {
 namespace {
 
 std::string describe_kind(ValueKind kind, bool plural) {
   switch (kind) {
-    case ValueKind::kBoolean: return "true or false";
-    case ValueKind::kInteger: return plural ? "integers" : "integer";
-    case ValueKind::kReal: return plural ? "numbers" : "number";
-    case ValueKind::kText: return plural ? "words" : "text";
+    case ValueKind::kBoolean:
+      return "true or false";
+    case ValueKind::kInteger:
+      return plural ? "integers" : "integer";
+    case ValueKind::kReal:
+      return plural ? "numbers" : "number";
+    case ValueKind::kText:
+      return plural ? "words" : "text";
   }
   throw std::logic_error("ValueKind out of range");
 }
 
-bool is_number(ValueKind kind) {
-  return kind == ValueKind::kInteger || kind == ValueKind::kReal;
-}
+bool is_number(ValueKind kind) { return kind == ValueKind::kInteger || kind == ValueKind::kReal; }
 
 std::string describe_range(const KeySpec& key) {
   const char* from = key.above_minimum ? "above" : key.maximum ? "from" : "at least";
@@ -47,8 +49,9 @@ std::string describe_kinds(const KeySpec& key, const std::vector<ValueKind>& kin
 bool KeySpec::accepts(ValueKind kind) const { return std::ranges::count(kinds, kind) > 0; }
 
 bool KeySpec::belongs_to(std::string_view dataset_type) const {
-  return only_with.empty() || fmt::format(" {} ", only_with).find(fmt::format(
-                                  " {} ", dataset_type)) != std::string::npos;
+  return only_with.empty() ||
+         fmt::format(" {} ", only_with).find(fmt::format(" {} ", dataset_type)) !=
+             std::string::npos;
 }
 
 const KeySpec* find_key(std::string_view path) {

@@ -1,9 +1,10 @@
 // The sections of the config, and the keys of those that say what is explained.
 
+#include "pipeline/config/schema_table.h"
+
 #include <algorithm>
 #include <iterator>
 
-#include "pipeline/config/schema_table.h"
 #include "stages/core/preprocess.h"
 
 namespace cfp {

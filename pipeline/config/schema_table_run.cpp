@@ -35,8 +35,9 @@ Keys basic_network_keys() {
       {.path = "network.class_names",
        .kinds = {kText},
        .default_yaml = "null",
-       .meaning = "Text file of class names in the order of the logits, one a line; unset: what the "
-                  "checkpoint brings."},
+       .meaning =
+           "Text file of class names in the order of the logits, one a line; unset: what the "
+           "checkpoint brings."},
       {.path = "network.seed",
        .kinds = {kInteger},
        .default_yaml = "0",
@@ -193,7 +194,8 @@ Keys runtime_keys() {
        .maximum = 256,
        .unit = "batches",
        .changes_results = false,
-       .meaning = "Bound of what is in memory at once, decoded, computed or waiting to be written."},
+       .meaning =
+           "Bound of what is in memory at once, decoded, computed or waiting to be written."},
       {.path = "runtime.threads_per_device",
        .kinds = {kInteger},
        .words = {"auto"},
@@ -202,7 +204,8 @@ Keys runtime_keys() {
        .maximum = 256,
        .unit = "threads",
        .changes_results = false,
-       .meaning = "Threads of one CPU replica; auto: the processors shared among the CPU replicas."},
+       .meaning =
+           "Threads of one CPU replica; auto: the processors shared among the CPU replicas."},
       {.path = "runtime.clip_timeout_s",
        .kinds = {kReal},
        .default_yaml = "60",

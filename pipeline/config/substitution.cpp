@@ -1,11 +1,11 @@
 #include "pipeline/config/substitution.h"
 
-#include <fmt/format.h>
-#include <fmt/ranges.h>
-
 #include <algorithm>
 #include <optional>
 #include <vector>
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "pipeline/config/scalars.h"
 #include "pipeline/config/schema.h"

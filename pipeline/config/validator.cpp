@@ -1,9 +1,9 @@
 #include "pipeline/config/validator.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include <algorithm>
 
 #include "pipeline/config/scalars.h"
 
@@ -15,10 +15,14 @@ constexpr std::size_t kLongestShown = 60;
 
 std::string shown(const ConfigTree& value) {
   switch (value.kind) {
-    case ConfigTree::Kind::kNull: return "nothing";
-    case ConfigTree::Kind::kList: return fmt::format("a list of {}", value.items.size());
-    case ConfigTree::Kind::kMap: return "keys below it";
-    case ConfigTree::Kind::kScalar: break;
+    case ConfigTree::Kind::kNull:
+      return "nothing";
+    case ConfigTree::Kind::kList:
+      return fmt::format("a list of {}", value.items.size());
+    case ConfigTree::Kind::kMap:
+      return "keys below it";
+    case ConfigTree::Kind::kScalar:
+      break;
   }
   return value.scalar.size() <= kLongestShown
              ? fmt::format("'{}'", value.scalar)
@@ -40,10 +44,12 @@ bool is_accepted_scalar(const KeySpec& key, const std::vector<ValueKind>& kinds,
   if (!value.quoted) number = scalar_to_real(value.scalar);
   return std::ranges::any_of(kinds, [&](ValueKind kind) {
     switch (kind) {
-      case ValueKind::kBoolean: return !value.quoted && scalar_to_boolean(value.scalar).has_value();
+      case ValueKind::kBoolean:
+        return !value.quoted && scalar_to_boolean(value.scalar).has_value();
       case ValueKind::kInteger:
         return !value.quoted && scalar_to_integer(value.scalar) && number && in_range(key, *number);
-      case ValueKind::kReal: return number && in_range(key, *number);
+      case ValueKind::kReal:
+        return number && in_range(key, *number);
       // A number where a number is meant must be in range, even where text would do as well.
       case ValueKind::kText:
         return !value.scalar.empty() &&

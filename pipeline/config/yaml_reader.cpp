@@ -1,11 +1,5 @@
 #include "pipeline/config/yaml_reader.h"
 
-#include <fmt/format.h>
-#include <yaml-cpp/eventhandler.h>
-#include <yaml-cpp/exceptions.h>
-#include <yaml-cpp/mark.h>
-#include <yaml-cpp/parser.h>
-
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
@@ -13,6 +7,12 @@
 #include <map>
 #include <set>
 #include <sstream>
+
+#include <fmt/format.h>
+#include <yaml-cpp/eventhandler.h>
+#include <yaml-cpp/exceptions.h>
+#include <yaml-cpp/mark.h>
+#include <yaml-cpp/parser.h>
 
 #include "pipeline/config/scalars.h"
 #include "stages/core/errors.h"
@@ -30,7 +30,8 @@ constexpr std::size_t kBytesOfAValue = 64;    // a longer scalar counts as sever
 /// @param at  offset of the quote, or of an anchor or tag before it
 bool is_closed_quote(std::string_view text, std::size_t at) {
   while (at < text.size() && (text[at] == '&' || text[at] == '!')) {
-    at = text.find_first_not_of(" \t\r\n", std::min(text.find_first_of(" \t\r\n", at), text.size()));
+    at =
+        text.find_first_not_of(" \t\r\n", std::min(text.find_first_of(" \t\r\n", at), text.size()));
   }
   if (at >= text.size() || (text[at] != '\'' && text[at] != '"')) return true;
   const char quote = text[at];
@@ -183,15 +184,14 @@ class TreeBuilder : public YAML::EventHandler {
   std::size_t values_ = 0;
 };
 
-
 }  // namespace
 
 ConfigTree read_yaml_text(const std::string& raw, const std::string& source) {
   // Without the byte-order mark, so that yaml-cpp's offsets are offsets into the text.
   const std::string text = raw.starts_with("\xEF\xBB\xBF") ? raw.substr(3) : raw;
   if (text.size() > kMostBytes) {
-    throw ConfigError(fmt::format("{}: {} bytes; a config has at most {}", source, text.size(),
-                                  kMostBytes));
+    throw ConfigError(
+        fmt::format("{}: {} bytes; a config has at most {}", source, text.size(), kMostBytes));
   }
   if (!is_clean_text(text)) {
     throw ConfigError(fmt::format("{}: not a text file in UTF-8", source));
@@ -218,8 +218,8 @@ ConfigTree read_yaml_file(const std::filesystem::path& path) {
   }
   std::ifstream file(path, std::ios::binary);
   if (!file) {
-    throw ConfigError(fmt::format("{}: cannot open the config: {}", path.string(),
-                                  std::strerror(errno)));
+    throw ConfigError(
+        fmt::format("{}: cannot open the config: {}", path.string(), std::strerror(errno)));
   }
   // One byte more than allowed, so that an endless file is noticed without being read.
   std::string text(kMostBytes + 1, '\0');

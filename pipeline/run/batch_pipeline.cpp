@@ -1,15 +1,15 @@
 #include "pipeline/run/batch_pipeline.h"
 
+#include <atomic>
+#include <memory>
+#include <semaphore>
+#include <stdexcept>
+
 #include <fmt/format.h>
 #include <oneapi/tbb/global_control.h>
 #include <oneapi/tbb/parallel_for.h>
 #include <oneapi/tbb/parallel_pipeline.h>
 #include <oneapi/tbb/task_arena.h>
-
-#include <atomic>
-#include <memory>
-#include <semaphore>
-#include <stdexcept>
 
 #include "stages/core/errors.h"
 
@@ -50,7 +50,12 @@ class Pipeline {
   Pipeline(std::span<const ClipRequest> rows, const PipelineOptions& options,
            const DecodeFunction& decode, DevicePool& pool, const WriteFunction& write,
            const std::function<bool()>& stop)
-      : rows_(rows), options_(options), decode_(decode), pool_(pool), write_(write), stop_(stop),
+      : rows_(rows),
+        options_(options),
+        decode_(decode),
+        pool_(pool),
+        write_(write),
+        stop_(stop),
         decode_slots_(options.decode_workers) {}
 
   PipelineCounts run() {
@@ -66,11 +71,13 @@ class Pipeline {
               tbb::filter_mode::serial_in_order,
               [&](tbb::flow_control& control) { return next_batch(control); }) &
               tbb::make_filter<BatchPointer, BatchPointer>(
-                  tbb::filter_mode::parallel, [&](BatchPointer b) { return decode(std::move(b)); }) &
+                  tbb::filter_mode::parallel,
+                  [&](BatchPointer b) { return decode(std::move(b)); }) &
               tbb::make_filter<BatchPointer, BatchPointer>(
-                  tbb::filter_mode::parallel, [&](BatchPointer b) { return submit(std::move(b)); }) &
-              tbb::make_filter<BatchPointer, void>(
-                  tbb::filter_mode::serial_in_order, [&](BatchPointer b) { write(*b); }));
+                  tbb::filter_mode::parallel,
+                  [&](BatchPointer b) { return submit(std::move(b)); }) &
+              tbb::make_filter<BatchPointer, void>(tbb::filter_mode::serial_in_order,
+                                                   [&](BatchPointer b) { write(*b); }));
     });
     counts_.given_up += static_cast<std::int64_t>(rows_.size() - next_row_);
     const std::int64_t total = counts_.done + counts_.failed + counts_.given_up;

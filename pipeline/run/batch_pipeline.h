@@ -48,7 +48,8 @@ struct PipelineCounts {
 
 /// Runs all rows through.
 ///
-/// @param stop  asked now and then, from any thread; once it says true no row is begun any more, and
+/// @param stop  asked now and then, from any thread; once it says true no row is begun any more,
+/// and
 ///              those in work are finished and written
 /// @throws what `decode` (but a DataError), a worker or `write` throws; the rest is then given up
 /// @throws std::logic_error the counts do not add up

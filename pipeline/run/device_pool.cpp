@@ -1,9 +1,9 @@
 #include "pipeline/run/device_pool.h"
 
-#include <fmt/format.h>
-
 #include <stdexcept>
 #include <utility>
+
+#include <fmt/format.h>
 
 namespace cfp {
 namespace {
@@ -40,8 +40,8 @@ DevicePool::DevicePool(std::vector<WorkerFactory> factories, std::size_t queue_l
   for (WorkerFactory& factory : factories) {
     std::promise<void> promise;
     ready.push_back(promise.get_future());
-    threads_.emplace_back([this, make = std::move(factory), promise = std::move(promise)](
-                              std::stop_token stop) mutable {
+    threads_.emplace_back([this, make = std::move(factory),
+                           promise = std::move(promise)](std::stop_token stop) mutable {
       work(std::move(stop), make, std::move(promise));
     });
   }

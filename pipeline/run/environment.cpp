@@ -1,11 +1,11 @@
 #include "pipeline/run/environment.h"
 
+#include <fstream>
+
+#include <nlohmann/json.hpp>
 #include <sched.h>
 #include <sys/utsname.h>
 #include <unistd.h>
-
-#include <fstream>
-#include <nlohmann/json.hpp>
 
 #include "pipeline/run/build_info.h"
 #include "pipeline/run/run_log.h"

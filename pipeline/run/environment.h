@@ -13,10 +13,10 @@ std::map<std::string, std::string> library_versions();
 
 /// The machine, as far as it bears on results and times.
 struct Machine {
-  std::string cpu;             ///< model name
-  int processors = 0;          ///< that this process may use
+  std::string cpu;     ///< model name
+  int processors = 0;  ///< that this process may use
   std::int64_t memory_bytes = 0;
-  std::string system;          ///< kernel name and release
+  std::string system;  ///< kernel name and release
 };
 
 Machine describe_machine();

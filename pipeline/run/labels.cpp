@@ -1,10 +1,10 @@
 #include "pipeline/run/labels.h"
 
-#include <fmt/format.h>
-
 #include <charconv>
 #include <map>
 #include <set>
+
+#include <fmt/format.h>
 
 #include "datasets/class_names.h"
 #include "stages/core/errors.h"

@@ -10,9 +10,10 @@ namespace cfp {
 
 /// How a data set's classes meet a network's.
 struct LabelJoin {
-  std::vector<ClipRequest> rows;         ///< the manifest's rows; `label` is an output of the network
-  std::vector<std::string> class_names;  ///< of the network's outputs; empty where nobody knows them
-  std::string how;                       ///< in words, for the log
+  std::vector<ClipRequest> rows;  ///< the manifest's rows; `label` is an output of the network
+  std::vector<std::string>
+      class_names;  ///< of the network's outputs; empty where nobody knows them
+  std::string how;  ///< in words, for the log
 };
 
 /// Joins by normalised name where both sides have names, else by number.

@@ -2,33 +2,50 @@
 
 #include <utility>
 
+#include <fmt/format.h>
+
+#include "stages/core/errors.h"
+
 namespace cfp {
 namespace {
+
+/// Does something for a section of the config; says of its errors where the section stands.
+/// @param key  a key of the section that was surely written
+template <class Action>
+auto for_section(const ConfigValues& values, std::string_view key, Action&& action) {
+  try {
+    return action();
+  } catch (const ConfigError& error) {
+    throw ConfigError(
+        fmt::format("{}: {}: {}", values.origin(key), section_name(key), error.what()));
+  }
+}
 
 /// Builds the network for the clips that it will get: some architectures depend on their size.
 Network load_for_clips(ResolvedConfig& config, PreprocessOptions& preprocess) {
   NetworkOptions options = config.network;
+  const auto load = [&] {
+    return for_section(config.values, "network.checkpoint", [&] { return load_network(options); });
+  };
   if (config.values.is_set("preprocess.preset")) {
     preprocess = resolve_preprocess(config.values, "");
     options.input_size = clip_size(config.sampling, preprocess);
-    return load_network(options);
+    return load();
   }
-  Network network = load_network(options);
+  Network network = load();
   preprocess = resolve_preprocess(config.values, network.preset);
   options.input_size = clip_size(config.sampling, preprocess);
-  const Triple usual = architecture_defaults(network.architecture).input_size;
-  // Only now is it known which clips will come; where they are of another size, once more.
-  return options.input_size && *options.input_size != usual ? load_network(options)
-                                                            : std::move(network);
+  // Only now is it known which clips will come; the graph was built for those of the checkpoint.
+  return options.input_size ? load() : std::move(network);
 }
 
 }  // namespace
 
 std::optional<Triple> clip_size(const SamplingOptions& sampling,
                                 const PreprocessOptions& preprocess) {
-  const int side = preprocess.crop > 0                              ? preprocess.crop
+  const int side = preprocess.crop > 0                            ? preprocess.crop
                    : preprocess.resize_mode == ResizeMode::kExact ? preprocess.resize
-                                                                   : 0;
+                                                                  : 0;
   if (side == 0) return std::nullopt;
   return Triple{sampling.clip_len, side, side};
 }
@@ -36,7 +53,8 @@ std::optional<Triple> clip_size(const SamplingOptions& sampling,
 Prepared prepare(ResolvedConfig given) {
   Prepared prepared{.config = std::move(given)};
   ResolvedConfig& config = prepared.config;
-  prepared.manifest = load_dataset(config.dataset);
+  prepared.manifest =
+      for_section(config.values, "dataset.type", [&] { return load_dataset(config.dataset); });
   prepared.network = std::make_shared<const Network>(load_for_clips(config, prepared.preprocess));
   const Network& network = *prepared.network;
   prepared.labels = join_labels(prepared.manifest, network.class_names, network.num_classes());

@@ -24,6 +24,7 @@ struct Prepared {
 Prepared prepare(ResolvedConfig given);
 
 /// @return [T, H, W] of the clips that preprocessing gives; absent where it depends on the video
-std::optional<Triple> clip_size(const SamplingOptions& sampling, const PreprocessOptions& preprocess);
+std::optional<Triple> clip_size(const SamplingOptions& sampling,
+                                const PreprocessOptions& preprocess);
 
 }  // namespace cfp

@@ -1,9 +1,9 @@
 #include "pipeline/run/progress.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <unistd.h>
-
-#include <algorithm>
 
 namespace cfp {
 namespace {
@@ -40,7 +40,10 @@ std::string draw_progress_bar(const ProgressState& state, int width) {
 }
 
 Progress::Progress(std::FILE* out, std::int64_t rows, std::chrono::milliseconds line_every)
-    : out_(out), is_terminal_(isatty(fileno(out)) == 1), line_every_(line_every), rows_(rows),
+    : out_(out),
+      is_terminal_(isatty(fileno(out)) == 1),
+      line_every_(line_every),
+      rows_(rows),
       thread_([this](std::stop_token stop) { show(std::move(stop)); }) {}
 
 Progress::~Progress() {

@@ -1,12 +1,12 @@
 #include "pipeline/run/run.h"
 
-#include <fmt/format.h>
-
 #include <csignal>
 #include <map>
 #include <memory>
-#include <nlohmann/json.hpp>
 #include <optional>
+
+#include <fmt/format.h>
+#include <nlohmann/json.hpp>
 
 #include "pipeline/run/batch_pipeline.h"
 #include "pipeline/run/device_pool.h"
@@ -30,9 +30,10 @@ class FailureWatch {
     ++seen_;
     if (failed) ++failed_;
     if (failed_ > allowed_) {
-      reason_ = fmt::format("more clips failed than dataset.max_failures allows: {} of {}, allowed "
-                            "are {}",
-                            failed_, rows_, allowed_);
+      reason_ = fmt::format(
+          "more clips failed than dataset.max_failures allows: {} of {}, allowed "
+          "are {}",
+          failed_, rows_, allowed_);
     } else if (failed_ == seen_ && seen_ == std::min(kHopelessRows, rows_) && allowed_ < rows_) {
       reason_ = fmt::format("the first {} clips all failed", seen_);
     }
@@ -84,11 +85,15 @@ std::vector<WorkerFactory> worker_factories(const Prepared& prepared,
 
 std::string_view state_of(ExitCode code) {
   switch (code) {
-    case ExitCode::kDone: return "complete";
-    case ExitCode::kTooManyFailures: return "too_many_failures";
+    case ExitCode::kDone:
+      return "complete";
+    case ExitCode::kTooManyFailures:
+      return "too_many_failures";
     case ExitCode::kStopped:
-    case ExitCode::kInterrupted: return "stopped";
-    default: return "failed";
+    case ExitCode::kInterrupted:
+      return "stopped";
+    default:
+      return "failed";
   }
 }
 
@@ -117,30 +122,30 @@ void judge(const FailureWatch& watch, int signal, const PipelineCounts& counts,
     summary.reason = watch.reason();
   } else if (counts.given_up > 0) {
     summary.exit_code = signal == SIGINT ? ExitCode::kInterrupted : ExitCode::kStopped;
-    summary.reason = fmt::format("stopped by {} after {} of {} clips",
-                                 signal == SIGINT ? "^C" : "a signal", counts.done + counts.failed,
-                                 summary.asked);
+    summary.reason =
+        fmt::format("stopped by {} after {} of {} clips", signal == SIGINT ? "^C" : "a signal",
+                    counts.done + counts.failed, summary.asked);
   } else if (counts.done + counts.failed != summary.asked) {
-    throw std::logic_error(fmt::format("{} done and {} failed of {} rows", counts.done,
-                                       counts.failed, summary.asked));
+    throw std::logic_error(
+        fmt::format("{} done and {} failed of {} rows", counts.done, counts.failed, summary.asked));
   }
 }
 
 PipelineCounts run_rows(const Prepared& prepared, const std::vector<std::string>& devices,
                         const RunOptions& options, RunOutputs& outputs, FailureWatch& watch) {
   const RuntimeOptions& runtime = prepared.config.runtime;
-  const PipelineOptions pipeline{
-      .batch_size = runtime.batch_size,
-      .decode_workers = runtime.decode_workers > 0 ? runtime.decode_workers
-                                                   : describe_machine().processors,
-      .max_batches_in_flight = runtime.max_batches_in_flight};
+  const PipelineOptions pipeline{.batch_size = runtime.batch_size,
+                                 .decode_workers = runtime.decode_workers > 0
+                                                       ? runtime.decode_workers
+                                                       : describe_machine().processors,
+                                 .max_batches_in_flight = runtime.max_batches_in_flight};
   const ClipDecoder decoder(prepared.config.sampling, prepared.preprocess,
                             {.time_limit_s = runtime.clip_timeout_s});
   DevicePool pool(worker_factories(prepared, devices),
                   static_cast<std::size_t>(runtime.max_batches_in_flight),
                   static_cast<std::size_t>(runtime.batch_size));
-  outputs.log().write("ready", {{"replicas", pool.workers()},
-                                {"decode_workers", pipeline.decode_workers}});
+  outputs.log().write("ready",
+                      {{"replicas", pool.workers()}, {"decode_workers", pipeline.decode_workers}});
   std::optional<Progress> progress;
   if (options.show_progress) {
     progress.emplace(stderr, static_cast<std::int64_t>(prepared.labels.rows.size()));
@@ -168,8 +173,8 @@ RunSummary run(ResolvedConfig config, const RunOptions& options) {
                      .random_weights = prepared.network->random_weights};
   FailureWatch watch(summary.asked, prepared.config.max_failures.allowed(summary.asked));
   try {
-    judge(watch, options.stop_signal(),
-          run_rows(prepared, devices, options, outputs, watch), summary);
+    judge(watch, options.stop_signal(), run_rows(prepared, devices, options, outputs, watch),
+          summary);
     outputs.finish();
   } catch (const SystemError& error) {
     outputs.log().write("error", {{"message", error.what()}});

@@ -25,9 +25,9 @@ struct RunOptions {
 /// How a run ended. done + failed == asked, unless it was stopped before its end.
 struct RunSummary {
   std::filesystem::path folder;
-  std::int64_t asked = 0;   ///< rows of the manifest
-  std::int64_t done = 0;    ///< rows explained
-  std::int64_t failed = 0;  ///< rows that could not be
+  std::int64_t asked = 0;       ///< rows of the manifest
+  std::int64_t done = 0;        ///< rows explained
+  std::int64_t failed = 0;      ///< rows that could not be
   bool random_weights = false;  ///< the numbers say nothing about the clips
   ExitCode exit_code = ExitCode::kDone;
   std::string reason;  ///< why it did not end with kDone, in words; empty otherwise
@@ -40,7 +40,8 @@ inline constexpr std::int64_t kHopelessRows = 20;
 /// Explains all rows of the config's data set and writes the results.
 ///
 /// Clips that fail are rows of failures.csv. A stopped run (a signal, too many failures) leaves
-/// what was finished, whole. On an error the part holds the rows up to it where the disk takes them.
+/// what was finished, whole. On an error the part holds the rows up to it where the disk takes
+/// them.
 ///
 /// @throws ConfigError before any work: the user must edit something
 /// @throws SystemError disk, device or checkpoint

@@ -1,11 +1,11 @@
 #include "pipeline/run/run_log.h"
 
-#include <fmt/chrono.h>
-#include <fmt/format.h>
-
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+
+#include <fmt/chrono.h>
+#include <fmt/format.h>
 #include <nlohmann/json.hpp>
 
 #include "stages/core/errors.h"

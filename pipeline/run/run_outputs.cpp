@@ -2,7 +2,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
 #include <nlohmann/json.hpp>
 
 #include "pipeline/run/environment.h"
@@ -67,8 +66,9 @@ RunOutputs::RunOutputs(const Prepared& prepared, const RunRecord& record, const 
                 return encode_jpeg(rgb, width, height);
               }) {
   write_file(folder / "config.yaml", config_file(prepared));
-  write_file(folder / "overrides.txt",
-             record.overrides.empty() ? "" : fmt::format("{}\n", fmt::join(record.overrides, "\n")));
+  write_file(
+      folder / "overrides.txt",
+      record.overrides.empty() ? "" : fmt::format("{}\n", fmt::join(record.overrides, "\n")));
   write_file(folder / "environment.json",
              environment_json(record.command, record.devices, prepared.network->random_weights));
   write_manifest(folder / "manifest.csv", prepared.manifest);

@@ -13,7 +13,7 @@ void note_signal(int number) {
   int none = 0;
   first_signal.compare_exchange_strong(none, number);
   // The next one of either kind is not held back: somebody is impatient.
-  struct sigaction usual{};
+  struct sigaction usual {};
   usual.sa_handler = SIG_DFL;
   sigaction(SIGINT, &usual, nullptr);
   sigaction(SIGTERM, &usual, nullptr);
@@ -23,7 +23,7 @@ void note_signal(int number) {
 
 SignalWatch::SignalWatch() {
   first_signal = 0;
-  struct sigaction noting{};
+  struct sigaction noting {};
   noting.sa_handler = note_signal;
   sigemptyset(&noting.sa_mask);
   noting.sa_flags = SA_RESTART;

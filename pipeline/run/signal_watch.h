@@ -19,8 +19,8 @@ class SignalWatch {
   static int received();
 
  private:
-  struct sigaction before_interrupt_{};
-  struct sigaction before_terminate_{};
+  struct sigaction before_interrupt_ {};
+  struct sigaction before_terminate_ {};
 };
 
 }  // namespace cfp

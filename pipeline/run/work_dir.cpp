@@ -1,13 +1,13 @@
 #include "pipeline/run/work_dir.h"
 
+#include <cerrno>
+#include <cstring>
+#include <system_error>
+
 #include <fcntl.h>
 #include <fmt/format.h>
 #include <sys/file.h>
 #include <unistd.h>
-
-#include <cerrno>
-#include <cstring>
-#include <system_error>
 
 #include "stages/core/errors.h"
 
@@ -15,15 +15,16 @@ namespace cfp {
 namespace fs = std::filesystem;
 namespace {
 
-/// Locked by the process that writes; marks a folder as ours, so that nobody's own files are removed.
+/// Locked by the process that writes; marks a folder as ours, so that nobody's own files are
+/// removed.
 constexpr const char* kLockName = ".cfp_run";
 
 /// Files that only a run that came to an end leaves, or that say what it was.
 constexpr const char* kResults[] = {
-    kPartName,        "run.json",       "summary.json",        "summary.csv",
-    "per_class.csv",  "per_layer.csv",  "per_layer_class.csv", "per_kernel.csv",
-    "confusion.csv",  "class_overlap.csv", "summary.html",     "failures.csv",
-    "config.yaml",    "overrides.txt",  "environment.json",    "manifest.csv",
+    kPartName,       "run.json",          "summary.json",        "summary.csv",
+    "per_class.csv", "per_layer.csv",     "per_layer_class.csv", "per_kernel.csv",
+    "confusion.csv", "class_overlap.csv", "summary.html",        "failures.csv",
+    "config.yaml",   "overrides.txt",     "environment.json",    "manifest.csv",
     "log.jsonl"};
 
 void make_folder(const fs::path& path) {
@@ -31,7 +32,8 @@ void make_folder(const fs::path& path) {
   fs::create_directories(path, error);
   if (fs::is_directory(path)) return;
   if (fs::exists(path)) {
-    throw ConfigError(fmt::format("output.work_dir: '{}' is there and is no folder", path.string()));
+    throw ConfigError(
+        fmt::format("output.work_dir: '{}' is there and is no folder", path.string()));
   }
   throw SystemError(fmt::format("cannot make the folder '{}': {}", path.string(), error.message()));
 }
@@ -60,10 +62,10 @@ int lock_folder(const fs::path& path) {
   if (flock(descriptor, LOCK_EX | LOCK_NB) != 0) {
     const int reason = errno;
     close(descriptor);
-    throw SystemError(reason == EWOULDBLOCK
-                          ? fmt::format("another run is writing in '{}'", path.string())
-                          : fmt::format("cannot lock '{}': {}", file.string(),
-                                        std::strerror(reason)));
+    throw SystemError(
+        reason == EWOULDBLOCK
+            ? fmt::format("another run is writing in '{}'", path.string())
+            : fmt::format("cannot lock '{}': {}", file.string(), std::strerror(reason)));
   }
   return descriptor;
 }
@@ -80,8 +82,8 @@ WorkDir::WorkDir(fs::path path, bool overwrite) : path_(std::move(path)) {
     std::error_code error;
     fs::remove(path_ / name, error);
     if (error) {
-      throw SystemError(fmt::format("cannot remove '{}': {}", (path_ / name).string(),
-                                    error.message()));
+      throw SystemError(
+          fmt::format("cannot remove '{}': {}", (path_ / name).string(), error.message()));
     }
   }
 }

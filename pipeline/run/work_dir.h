@@ -17,7 +17,8 @@ class WorkDir {
   /// Makes the folder where it is missing, and locks it.
   ///
   /// @param overwrite  whether the results of an earlier run may go; they are removed here
-  /// @throws ConfigError it holds results and may not be overwritten, is no folder, or holds files of somebody else
+  /// @throws ConfigError it holds results and may not be overwritten, is no folder, or holds files
+  /// of somebody else
   /// @throws SystemError it cannot be made or written, or another process writes there
   WorkDir(std::filesystem::path path, bool overwrite);
 

@@ -102,7 +102,8 @@ TEST_F(BadInput, Checkpoint) {
 }
 
 TEST_F(BadInput, FoldersThatCannotBeWritten) {
-  expect({"run", "good.yaml", "output.work_dir=/proc/out"}, 4, "cannot make the folder '/proc/out'");
+  expect({"run", "good.yaml", "output.work_dir=/proc/out"}, 4,
+         "cannot make the folder '/proc/out'");
   write_text(folder_ / "file", "x");
   expect({"run", "good.yaml", "output.work_dir=file"}, 2, "is there and is no folder");
   expect({"run", "good.yaml", "output.work_dir=clips"}, 2, "holds files that are not of a run");
@@ -119,7 +120,8 @@ TEST_F(BadInput, ResultsAreNotReplacedByAccident) {
   EXPECT_EQ(again.exit_code, 2);
   EXPECT_THAT(again.err, HasSubstr("output.overwrite=true"));
   EXPECT_EQ(read_text(folder_ / "out/part-00000.h5"), part);
-  EXPECT_EQ(run_program({"run", "good.yaml", "output.overwrite=true"}, folder_.path()).exit_code, 0);
+  EXPECT_EQ(run_program({"run", "good.yaml", "output.overwrite=true"}, folder_.path()).exit_code,
+            0);
 }
 
 /// A media file that cannot be explained.
@@ -128,26 +130,29 @@ struct BadClip {
 };
 
 TEST_F(BadInput, MediaFilesAreFailuresWithTheirReasons) {
-  const std::vector<BadClip> bad = {{"audio.mkv", "no_video_stream"}, {"corrupted.mp4", "decode_error"},
-                                    {"empty.mp4", "empty"},           {"gone.mp4", "missing"},
-                                    {"short.mkv", "too_short"},       {"text.mp4", "unreadable"},
-                                    {"truncated.mp4", "unreadable"}};
+  const std::vector<BadClip> bad = {
+      {"audio.mkv", "no_video_stream"}, {"corrupted.mp4", "decode_error"},
+      {"empty.mp4", "empty"},           {"gone.mp4", "missing"},
+      {"short.mkv", "too_short"},       {"text.mp4", "unreadable"},
+      {"truncated.mp4", "unreadable"}};
   CFP_SKIP_WITHOUT(test_data() / "clips");
   const fs::path media = folder_ / "clips";
-  write_media(media / "audio.mkv", {{.kind = SyntheticStream::Kind::kAudio, .encoder = "pcm_s16le"}});
+  write_media(media / "audio.mkv",
+              {{.kind = SyntheticStream::Kind::kAudio, .encoder = "pcm_s16le"}});
   write_text(media / "corrupted.mp4", read_text(test_data() / "clips/corrupted.mp4"));
   write_text(media / "empty.mp4", "");
   write_media(media / "short.mkv", {{.frames = 3}});
   write_text(media / "text.mp4", "this is a note about a video\n");
-  write_text(media / "truncated.mp4", read_text(test_data() / "clips/nasa_13013.mp4").substr(0, 5000));
+  write_text(media / "truncated.mp4",
+             read_text(test_data() / "clips/nasa_13013.mp4").substr(0, 5000));
   std::string list = "path,label\na/one.mkv,0\n";
   for (const BadClip& clip : bad) list += clip.name + ",1\n";
   write_text(folder_ / "list.csv", list + "b/two.mkv,4\n");
 
-  const ProgramResult result = run_program(
-      {"run", "good.yaml", "dataset={type: list, file: list.csv, data_root: clips}",
-       "dataset.max_failures=7", "sampling.out_of_bound=error", "sampling.clip_len=16"},
-      folder_.path());
+  const ProgramResult result =
+      run_program({"run", "good.yaml", "dataset={type: list, file: list.csv, data_root: clips}",
+                   "dataset.max_failures=7", "sampling.out_of_bound=error", "sampling.clip_len=16"},
+                  folder_.path());
   EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
   EXPECT_THAT(result.out, HasSubstr("2 of 9 clips explained, 7 failed"));
   const std::string failures = read_text(folder_ / "out/failures.csv");
@@ -159,7 +164,8 @@ TEST_F(BadInput, MediaFilesAreFailuresWithTheirReasons) {
 }
 
 TEST_F(BadInput, TooManyFailuresEndTheRun) {
-  for (int i = 0; i < 3; ++i) write_text(folder_ / "clips/a" / ("bad" + std::to_string(i) + ".mp4"), "x");
+  for (int i = 0; i < 3; ++i)
+    write_text(folder_ / "clips/a" / ("bad" + std::to_string(i) + ".mp4"), "x");
   const ProgramResult result =
       run_program({"run", "good.yaml", "dataset.max_failures=2"}, folder_.path());
   EXPECT_EQ(result.exit_code, 3) << result.err;

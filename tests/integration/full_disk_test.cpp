@@ -1,10 +1,10 @@
+#include <cerrno>
+#include <cstring>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/mount.h>
-
-#include <cerrno>
-#include <cstring>
 
 #include "tests/integration/program.h"
 #include "tests/support/test_data.h"

@@ -1,10 +1,10 @@
 // Real signals to a real run: it ends soon, with its own exit code, and keeps what was finished.
+#include <chrono>
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <signal.h>
-
-#include <chrono>
-#include <thread>
 
 #include "results/store/part_reader.h"
 #include "tests/integration/program.h"

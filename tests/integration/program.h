@@ -1,12 +1,12 @@
 // Starting the program from a test, and what the tests feed it.
 #pragma once
 
-#include <sys/types.h>
-
 #include <filesystem>
-#include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
+
+#include <nlohmann/json.hpp>
+#include <sys/types.h>
 
 namespace cfp::test {
 

@@ -1,10 +1,10 @@
 // Whole runs through the program, on real clips and on the demo.
+#include <cstdio>
+#include <regex>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <cstdio>
-#include <regex>
 
 #include "results/store/part_reader.h"
 #include "tests/integration/program.h"
@@ -83,7 +83,8 @@ TEST_P(RealClips, GiveTheSameWithAnyNumberOfWorkers) {
   std::vector<std::string> narrow;
   if (std::string(GetParam()).starts_with("res")) narrow = {"network.blocks=[1, 1, 1, 1]"};
   for (const int workers : {1, 4}) {
-    std::vector<std::string> arguments = {"run", "c.yaml", fmt::format("output.work_dir=out{}", workers),
+    std::vector<std::string> arguments = {"run", "c.yaml",
+                                          fmt::format("output.work_dir=out{}", workers),
                                           fmt::format("runtime.decode_workers={}", workers)};
     arguments.insert(arguments.end(), narrow.begin(), narrow.end());
     const ProgramResult result = run_program(arguments, folder.path());
@@ -98,14 +99,15 @@ TEST_P(RealClips, GiveTheSameWithAnyNumberOfWorkers) {
                            "per_kernel.csv", "confusion.csv", "class_overlap.csv"}) {
     EXPECT_EQ(read_text(folder / "out1" / name), read_text(folder / "out4" / name)) << name;
   }
-  EXPECT_EQ(without_times(folder / "out1/summary.json"), without_times(folder / "out4/summary.json"));
+  EXPECT_EQ(without_times(folder / "out1/summary.json"),
+            without_times(folder / "out4/summary.json"));
   const auto end = read_json(folder / "out1/run.json");
   EXPECT_EQ(end["done"].get<int>() + end["failed"].get<int>(), end["asked"].get<int>());
 }
 
 INSTANTIATE_TEST_SUITE_P(Networks, RealClips,
-                         testing::Values("resnet50", "resnet101", "resnet152", "resnext101", "mfnet",
-                                         "i3d"));
+                         testing::Values("resnet50", "resnet101", "resnet152", "resnext101",
+                                         "mfnet", "i3d"));
 
 class Run : public testing::Test {
  protected:
@@ -128,10 +130,9 @@ class Run : public testing::Test {
 TEST_F(Run, LeavesEveryFileThatTheReadmeNames) {
   const ProgramResult result = run({});
   EXPECT_THAT(result.out, HasSubstr("3 of 3 clips explained, 0 failed, RANDOM WEIGHTS"));
-  for (const char* name :
-       {"config.yaml", "overrides.txt", "environment.json", "manifest.csv", "log.jsonl",
-        "part-00000.h5", "failures.csv", "run.json", "summary.json", "summary.csv", "per_class.csv",
-        "per_layer.csv", "summary.html"}) {
+  for (const char* name : {"config.yaml", "overrides.txt", "environment.json", "manifest.csv",
+                           "log.jsonl", "part-00000.h5", "failures.csv", "run.json", "summary.json",
+                           "summary.csv", "per_class.csv", "per_layer.csv", "summary.html"}) {
     EXPECT_TRUE(fs::exists(folder_ / "out" / name)) << name;
   }
   EXPECT_EQ(read_json(folder_ / "out/run.json")["state"], "complete");
@@ -140,8 +141,9 @@ TEST_F(Run, LeavesEveryFileThatTheReadmeNames) {
 
 TEST_F(Run, EveryOutputSaysThatTheWeightsAreRandom) {
   run({});
-  for (const char* name : {"config.yaml", "environment.json", "log.jsonl", "run.json", "summary.json",
-                           "summary.csv", "per_class.csv", "per_layer.csv", "summary.html"}) {
+  for (const char* name :
+       {"config.yaml", "environment.json", "log.jsonl", "run.json", "summary.json", "summary.csv",
+        "per_class.csv", "per_layer.csv", "summary.html"}) {
     std::string text = read_text(folder_ / "out" / name);
     std::ranges::transform(text, text.begin(), [](unsigned char c) { return std::tolower(c); });
     EXPECT_THAT(text, HasSubstr("random")) << name;

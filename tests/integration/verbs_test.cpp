@@ -24,12 +24,13 @@ TEST(Verbs, ConfigWritesThePageOfAllKeys) {
 
 TEST(Verbs, ConfigShowsWhereEachValueCameFrom) {
   const TemporaryFolder folder;
-  const ProgramResult result =
-      run_program({"config", CFP_SOURCE_DIR "/configs/demo.yaml", "explain.depth=2"}, folder.path());
+  const ProgramResult result = run_program(
+      {"config", CFP_SOURCE_DIR "/configs/demo.yaml", "explain.depth=2"}, folder.path());
   EXPECT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.out, HasSubstr("  depth: 2  # command line\n"));
   EXPECT_THAT(result.out, HasSubstr("  clip_len: 16  # default\n"));
-  EXPECT_THAT(result.out, testing::ContainsRegex("type: moving_shapes  # .*demo.yaml:[0-9]+:[0-9]+"));
+  EXPECT_THAT(result.out,
+              testing::ContainsRegex("type: moving_shapes  # .*demo.yaml:[0-9]+:[0-9]+"));
 }
 
 TEST(Verbs, EveryShippedConfigIsValid) {
@@ -40,10 +41,10 @@ TEST(Verbs, EveryShippedConfigIsValid) {
     EXPECT_EQ(result.exit_code, 0) << entry.path() << ": " << result.err;
   }
   for (const auto& entry : std::filesystem::directory_iterator(CFP_SOURCE_DIR "/configs/_base_")) {
-    const ProgramResult result = run_program(
-        {"config", entry.path().string(), "dataset={type: folder, data_root: x}",
-         "network.checkpoint=random"},
-        folder.path());
+    const ProgramResult result =
+        run_program({"config", entry.path().string(), "dataset={type: folder, data_root: x}",
+                     "network.checkpoint=random"},
+                    folder.path());
     EXPECT_EQ(result.exit_code, 0) << entry.path() << ": " << result.err;
   }
 }

@@ -1,8 +1,10 @@
+#include "pipeline/config/documentation.h"
+
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <sstream>
 
-#include "pipeline/config/documentation.h"
+#include <nlohmann/json.hpp>
+
 #include "pipeline/config/schema.h"
 #include "tests/unit/config/expect_error.h"
 
@@ -29,8 +31,8 @@ TEST(Documentation, JsonSchemaHasEveryKeyWithItsRange) {
   EXPECT_EQ(schema["additionalProperties"], false);
   for (const KeySpec& key : config_schema()) {
     const std::string section(section_name(key.path)), leaf(leaf_name(key.path));
-    const auto& keys = section.empty() ? schema["properties"]
-                                       : schema["properties"][section]["properties"];
+    const auto& keys =
+        section.empty() ? schema["properties"] : schema["properties"][section]["properties"];
     ASSERT_TRUE(keys.contains(leaf)) << key.path;
   }
   const auto& clip_len = schema["properties"]["sampling"]["properties"]["clip_len"];

@@ -1,8 +1,8 @@
 #include "pipeline/config/loader.h"
 
-#include <fmt/format.h>
-
 #include <fstream>
+
+#include <fmt/format.h>
 
 #include "tests/support/test_data.h"
 #include "tests/unit/config/expect_error.h"
@@ -73,19 +73,16 @@ TEST(Loader, SubstitutesKeysAndTheFilesFolder) {
 }
 
 TEST(Loader, RefusesSubstitutionsThatDoNotEnd) {
-  EXPECT_THAT(config_error_of([] {
-                load(std::string(kLeast) + "name: '${output.work_dir}'\n");
-              }),
+  EXPECT_THAT(config_error_of([] { load(std::string(kLeast) + "name: '${output.work_dir}'\n"); }),
               HasSubstr("c.yaml:3:7: name: ${output.work_dir} stands for itself"));
   EXPECT_THAT(config_error_of([] { load(std::string(kLeast) + "name: '${sampling.cliplen}'\n"); }),
               HasSubstr("no such key, or it has no value (did you mean 'sampling.clip_len'?)"));
-  EXPECT_THAT(
-      config_error_of([] {
-        load("name: '" + std::string(4000, 'a') +
-             "'\ndataset: {type: folder, data_root: '${name}${name}'}\n"
-             "network: {checkpoint: '${dataset.data_root}${dataset.data_root}'}\n");
-      }),
-      HasSubstr("grows beyond 8192 characters"));
+  EXPECT_THAT(config_error_of([] {
+                load("name: '" + std::string(4000, 'a') +
+                     "'\ndataset: {type: folder, data_root: '${name}${name}'}\n"
+                     "network: {checkpoint: '${dataset.data_root}${dataset.data_root}'}\n");
+              }),
+              HasSubstr("grows beyond 8192 characters"));
 }
 
 TEST(Loader, NamesTheChainOfACycleOfBases) {
@@ -117,21 +114,24 @@ TEST(Loader, NamesABaseThatIsNotThere) {
 
 TEST(Loader, ShowsAllProblemsAtOnce) {
   const std::string error = config_error_of([] {
-    load("dataset: {type: moving_shape}\nsampling: {cilp_len: 16}\nexplain:\n  threshold: 3\n"
-         "clip_len: 4\n");
+    load(
+        "dataset: {type: moving_shape}\nsampling: {cilp_len: 16}\nexplain:\n  threshold: 3\n"
+        "clip_len: 4\n");
   });
-  EXPECT_THAT(error, StrEq("c.yaml:1:17: dataset.type: expected folder | list | moving_shapes; got "
-                           "'moving_shape' (did you mean 'moving_shapes'?)\n"
-                           "c.yaml:2:12: sampling.cilp_len: no such key (did you mean 'clip_len'?)\n"
-                           "c.yaml:4:14: explain.threshold: expected number from 0 to 1; got '3'\n"
-                           "c.yaml:5:1: clip_len: no such key (did you mean 'sampling.clip_len'?)\n"
-                           "c.yaml:1:1: network.checkpoint: must be given: random, or text"));
+  EXPECT_THAT(error,
+              StrEq("c.yaml:1:17: dataset.type: expected folder | list | moving_shapes; got "
+                    "'moving_shape' (did you mean 'moving_shapes'?)\n"
+                    "c.yaml:2:12: sampling.cilp_len: no such key (did you mean 'clip_len'?)\n"
+                    "c.yaml:4:14: explain.threshold: expected number from 0 to 1; got '3'\n"
+                    "c.yaml:5:1: clip_len: no such key (did you mean 'sampling.clip_len'?)\n"
+                    "c.yaml:1:1: network.checkpoint: must be given: random, or text"));
 }
 
 TEST(Loader, RefusesKeysOfAnotherDataSetType) {
   EXPECT_THAT(config_error_of([] {
-                load("dataset: {type: folder, data_root: x, file: y}\n"
-                     "network: {checkpoint: random}\n");
+                load(
+                    "dataset: {type: folder, data_root: x, file: y}\n"
+                    "network: {checkpoint: random}\n");
               }),
               StrEq("c.yaml:1:45: dataset.file: a data set of type 'folder' has no such key; "
                     "it belongs to: list"));
@@ -155,9 +155,9 @@ TEST(Loader, RefusesAConfigThatIsNoMap) {
 }
 
 TEST(Loader, WritesWhatReadsBackTheSame) {
-  const ConfigValues values =
-      load(std::string(kLeast) + "name: 'a: \"b\" # ü'\npreprocess: {mean: [1, 2.5, 3]}\n"
-                                 "explain: {target: '7', depth: [a, b]}\n");
+  const ConfigValues values = load(std::string(kLeast) +
+                                   "name: 'a: \"b\" # ü'\npreprocess: {mean: [1, 2.5, 3]}\n"
+                                   "explain: {target: '7', depth: [a, b]}\n");
   const std::string yaml = values.to_yaml();
   const ConfigValues again = load_config_text(yaml, "again.yaml");
   EXPECT_EQ(again.results_hash(), values.results_hash());

@@ -59,9 +59,10 @@ TEST(Options, TellsAShareFromACount) {
   EXPECT_EQ(resolve({"dataset.max_failures=1.0"}).max_failures.allowed(59), 59);
   EXPECT_EQ(resolve({"dataset.max_failures=1"}).max_failures.allowed(59), 1);
   EXPECT_EQ(resolve({"dataset.max_failures=0"}).max_failures.allowed(59), 0);
-  EXPECT_THAT(config_error_of([] { resolve({"dataset.max_failures=1.5"}); }),
-              StrEq("command line: dataset.max_failures: a share is from 0.0 to 1.0, a count has no "
-                    "point; got 1.5"));
+  EXPECT_THAT(
+      config_error_of([] { resolve({"dataset.max_failures=1.5"}); }),
+      StrEq("command line: dataset.max_failures: a share is from 0.0 to 1.0, a count has no "
+            "point; got 1.5"));
 }
 
 TEST(Options, ReadsTheTarget) {
@@ -72,18 +73,18 @@ TEST(Options, ReadsTheTarget) {
 }
 
 TEST(Options, RefusesWhatDoesNotGoTogether) {
-  EXPECT_THAT(config_error_of([] { resolve({"dataset.data_root=null"}); }),
-              StrEq("c.yaml:1:17: dataset.data_root: must be given for a data set of type 'folder'"));
+  EXPECT_THAT(
+      config_error_of([] { resolve({"dataset.data_root=null"}); }),
+      StrEq("c.yaml:1:17: dataset.data_root: must be given for a data set of type 'folder'"));
   EXPECT_THAT(config_error_of([] { resolve({"dataset.type=list"}); }),
               HasSubstr("dataset.file: must be given"));
   EXPECT_THAT(config_error_of([] { resolve({"sampling.num_clips=2"}); }),
               HasSubstr("command line: sampling.num_clips: policy center takes 1 clip"));
   EXPECT_THAT(config_error_of([] { resolve({"network.type=null"}); }),
               HasSubstr("network.type: must be given with `checkpoint: random`"));
-  EXPECT_THAT(config_error_of([] {
-                resolve({"dataset={type: moving_shapes, size: 65, data_root: x}"});
-              }),
-              HasSubstr("dataset.size: must be even, got 65"));
+  EXPECT_THAT(
+      config_error_of([] { resolve({"dataset={type: moving_shapes, size: 65, data_root: x}"}); }),
+      HasSubstr("dataset.size: must be even, got 65"));
 }
 
 TEST(Preprocess, TakesThePresetOfTheConfigBeforeThatOfTheCheckpoint) {

@@ -1,6 +1,6 @@
-#include <gtest/gtest.h>
-
 #include "pipeline/config/scalars.h"
+
+#include <gtest/gtest.h>
 
 namespace cfp {
 namespace {

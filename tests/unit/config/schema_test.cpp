@@ -58,12 +58,10 @@ INSTANTIATE_TEST_SUITE_P(
         ValueCase{"explain.margin", "yes", "expected true or false; got 'yes'"},
         ValueCase{"explain.threshold", "1", ""},
         ValueCase{"explain.threshold", "-0.1", "expected number from 0 to 1; got '-0.1'"},
-        ValueCase{"explain.target", "air drumming", ""},
-        ValueCase{"explain.target", "7", ""},
+        ValueCase{"explain.target", "air drumming", ""}, ValueCase{"explain.target", "7", ""},
         ValueCase{"explain.target", "-7",
                   "expected label | prediction, or text or integer from 0 to 100000; got '-7'"},
-        ValueCase{"explain.depth", "all", ""},
-        ValueCase{"explain.depth", "[layer4.2.conv3]", ""},
+        ValueCase{"explain.depth", "all", ""}, ValueCase{"explain.depth", "[layer4.2.conv3]", ""},
         ValueCase{"explain.depth", "al",
                   "expected all, or integer from 1 to 10000, or list of words; got 'al' (did you "
                   "mean 'all'?)"},
@@ -73,8 +71,7 @@ INSTANTIATE_TEST_SUITE_P(
         ValueCase{"dataset.type", "null", "needs a value: folder | list | moving_shapes"},
         ValueCase{"dataset.max_failures", "3", ""}, ValueCase{"dataset.max_failures", "0.05", ""},
         ValueCase{"runtime.decode_workers", "auto", ""},
-        ValueCase{"runtime.clip_timeout_s", "0",
-                  "expected number above 0 up to 86400; got '0'"}));
+        ValueCase{"runtime.clip_timeout_s", "0", "expected number above 0 up to 86400; got '0'"}));
 
 }  // namespace
 }  // namespace cfp

@@ -1,11 +1,12 @@
-#include <fmt/format.h>
-#include <yaml-cpp/yaml.h>
+#include "pipeline/config/yaml_reader.h"
 
 #include <chrono>
 #include <fstream>
 #include <random>
 
-#include "pipeline/config/yaml_reader.h"
+#include <fmt/format.h>
+#include <yaml-cpp/yaml.h>
+
 #include "tests/support/test_data.h"
 #include "tests/unit/config/expect_error.h"
 
@@ -45,7 +46,11 @@ TEST(YamlReader, NamesTheLineOfASyntaxError) {
 }
 
 TEST(YamlReader, PassesOverAByteOrderMark) {
-  EXPECT_EQ(read("\xEF\xBB\xBF" "a: 'x'\n").find("a")->scalar, "x");
+  EXPECT_EQ(read("\xEF\xBB\xBF"
+                 "a: 'x'\n")
+                .find("a")
+                ->scalar,
+            "x");
 }
 
 TEST(YamlReader, RefusesWhatAConfigHasNoUseFor) {
@@ -109,8 +114,10 @@ TEST(YamlReader, TakesOverrideValuesAsTheyStand) {
 // yaml-cpp's own loader is the reference: what we write as quoted text must mean the same to it.
 TEST(YamlReader, WritesTextThatReadsBackAsItself) {
   for (const std::string text :
-       {"plain", "", "true", "3", "1e5", "null", "~", "- x", "a: b", "#x", "ü 東京", "tab\there",
-        "line\nend", "\"quoted\" \\ back", "{x}", "[x]", "*x", "&x", "!x", " x ", ".5", "0x1"}) {
+       {"plain", "",     "true", "3",      "1e5",       "null",      "~",
+        "- x",   "a: b", "#x",   "ü 東京", "tab\there", "line\nend", "\"quoted\" \\ back",
+        "{x}",   "[x]",  "*x",   "&x",     "!x",        " x ",       ".5",
+        "0x1"}) {
     const std::string yaml = quote_yaml_text(text);
     EXPECT_EQ(YAML::Load("k: " + yaml)["k"].as<std::string>(), text) << yaml;
     const ConfigTree tree = read("k: " + yaml + "\n");
@@ -133,9 +140,14 @@ TEST(YamlReader, SurvivesDamagedFiles) {
       const std::size_t at = random() % text.size();
       constexpr std::string_view kSpecial = "[]{}:,&*!|>'\"%@`#?- \n\t";
       switch (random() % 3) {
-        case 0: text[at] = static_cast<char>(random()); break;
-        case 1: text.insert(at, 1, kSpecial[random() % kSpecial.size()]); break;
-        default: text.erase(at, 1 + random() % 5);
+        case 0:
+          text[at] = static_cast<char>(random());
+          break;
+        case 1:
+          text.insert(at, 1, kSpecial[random() % kSpecial.size()]);
+          break;
+        default:
+          text.erase(at, 1 + random() % 5);
       }
       if (text.empty()) text = "x";
     }

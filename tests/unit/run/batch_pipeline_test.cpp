@@ -1,11 +1,11 @@
 #include "pipeline/run/batch_pipeline.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <random>
 #include <thread>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "stages/core/errors.h"
 #include "tests/unit/run/clips.h"
@@ -62,9 +62,8 @@ TEST(BatchPipeline, WritesTheSameAtAnyNumberOfThreads) {
     for (const std::size_t devices : {1, 3}) {
       Written written;
       DevicePool pool(std::vector<WorkerFactory>(devices, echo_worker()), 4, 4);
-      const PipelineCounts counts =
-          run_batches(rows, {.batch_size = 5, .decode_workers = workers}, decode_one, pool,
-                      std::ref(written), never);
+      const PipelineCounts counts = run_batches(rows, {.batch_size = 5, .decode_workers = workers},
+                                                decode_one, pool, std::ref(written), never);
       EXPECT_EQ(counts.done, 87);
       EXPECT_EQ(counts.failed, 10);
       EXPECT_EQ(counts.given_up, 0);
@@ -81,12 +80,13 @@ TEST(BatchPipeline, TellsAFailureWhereItHappened) {
   const auto rows = make_rows(4);
   std::vector<Failure> failures;
   DevicePool pool({echo_worker()}, 4, 4);
-  run_batches(rows, {}, decode_one, pool,
-              [&](const RowOutcome& row) {
-                if (row.failure) failures.push_back(*row.failure);
-                return true;
-              },
-              never);
+  run_batches(
+      rows, {}, decode_one, pool,
+      [&](const RowOutcome& row) {
+        if (row.failure) failures.push_back(*row.failure);
+        return true;
+      },
+      never);
   ASSERT_EQ(failures.size(), 1u);
   EXPECT_EQ(failures[0].row, 3);
   EXPECT_EQ(failures[0].clip_id, "clip 3");
@@ -112,31 +112,33 @@ TEST(BatchPipeline, ARowWithABadViewIsAFailure) {
                   4, 2);
   Written written;
   const PipelineCounts counts = run_batches(
-      rows, {.batch_size = 3}, [](const ClipRequest& r) {
+      rows, {.batch_size = 3},
+      [](const ClipRequest& r) {
         return std::vector<Clip>{make_clip(r, 0), make_clip(r, 1)};
       },
       pool, std::ref(written), never);
   EXPECT_EQ(counts.done, 2);
   EXPECT_EQ(counts.failed, 1);
-  EXPECT_THAT(written.rows, testing::ElementsAre("0: 2 views, class 0", "1: not finite",
-                                                 "2: 2 views, class 2"));
+  EXPECT_THAT(written.rows,
+              testing::ElementsAre("0: 2 views, class 0", "1: not finite", "2: 2 views, class 2"));
 }
 
 TEST(BatchPipeline, DecodesAsManyAtOnceAsAllowedAndNoMore) {
   for (const int workers : {1, 3}) {
     std::atomic<int> now = 0, most = 0;
     DevicePool pool({echo_worker()}, 4, 4);
-    run_batches(make_rows(60), {.batch_size = 8, .decode_workers = workers},
-                [&](const ClipRequest& request) {
-                  const int mine = ++now;
-                  int seen = most;
-                  while (mine > seen && !most.compare_exchange_weak(seen, mine)) {
-                  }
-                  std::this_thread::sleep_for(std::chrono::milliseconds(2));
-                  --now;
-                  return std::vector<Clip>{make_clip(request)};
-                },
-                pool, [](const RowOutcome&) { return true; }, never);
+    run_batches(
+        make_rows(60), {.batch_size = 8, .decode_workers = workers},
+        [&](const ClipRequest& request) {
+          const int mine = ++now;
+          int seen = most;
+          while (mine > seen && !most.compare_exchange_weak(seen, mine)) {
+          }
+          std::this_thread::sleep_for(std::chrono::milliseconds(2));
+          --now;
+          return std::vector<Clip>{make_clip(request)};
+        },
+        pool, [](const RowOutcome&) { return true; }, never);
     EXPECT_EQ(most, workers);
   }
 }
@@ -145,19 +147,20 @@ TEST(BatchPipeline, HoldsABoundedNumberOfBatches) {
   std::atomic<std::int64_t> decoded = 0, ahead = 0;
   std::int64_t written = 0;
   DevicePool pool({echo_worker()}, 3, 2);
-  run_batches(make_rows(80), {.batch_size = 2, .decode_workers = 4, .max_batches_in_flight = 3},
-              [&](const ClipRequest& request) {
-                ++decoded;
-                return std::vector<Clip>{make_clip(request)};
-              },
-              pool,
-              [&](const RowOutcome&) {
-                ahead = std::max<std::int64_t>(ahead, decoded - written);
-                std::this_thread::sleep_for(std::chrono::milliseconds(1));
-                ++written;
-                return true;
-              },
-              never);
+  run_batches(
+      make_rows(80), {.batch_size = 2, .decode_workers = 4, .max_batches_in_flight = 3},
+      [&](const ClipRequest& request) {
+        ++decoded;
+        return std::vector<Clip>{make_clip(request)};
+      },
+      pool,
+      [&](const RowOutcome&) {
+        ahead = std::max<std::int64_t>(ahead, decoded - written);
+        std::this_thread::sleep_for(std::chrono::milliseconds(1));
+        ++written;
+        return true;
+      },
+      never);
   EXPECT_LE(ahead, 3 * 2);
 }
 
@@ -205,12 +208,13 @@ TEST(BatchPipeline, EndsWithTheErrorOfAnyStage) {
   const auto write_all = [](const RowOutcome&) { return true; };
   {
     DevicePool pool({echo_worker()}, 4, 4);
-    EXPECT_THROW(run_batches(rows, {}, decode_one, pool,
-                             [](const RowOutcome& row) -> bool {
-                               if (row.request->row == 9) throw SystemError("disk full");
-                               return true;
-                             },
-                             never),
+    EXPECT_THROW(run_batches(
+                     rows, {}, decode_one, pool,
+                     [](const RowOutcome& row) -> bool {
+                       if (row.request->row == 9) throw SystemError("disk full");
+                       return true;
+                     },
+                     never),
                  SystemError);
   }
   {
@@ -224,19 +228,19 @@ TEST(BatchPipeline, EndsWithTheErrorOfAnyStage) {
   }
   {
     DevicePool pool({echo_worker()}, 4, 4);
-    EXPECT_THROW(run_batches(rows, {},
-                             [](const ClipRequest&) -> std::vector<Clip> {
-                               throw std::out_of_range("a bug");
-                             },
-                             pool, write_all, never),
-                 std::out_of_range);
+    EXPECT_THROW(
+        run_batches(
+            rows, {},
+            [](const ClipRequest&) -> std::vector<Clip> { throw std::out_of_range("a bug"); }, pool,
+            write_all, never),
+        std::out_of_range);
   }
 }
 
 TEST(BatchPipeline, TakesNoRowsAtAll) {
   DevicePool pool({echo_worker()}, 4, 4);
-  const PipelineCounts counts = run_batches({}, {}, decode_one, pool,
-                                            [](const RowOutcome&) { return true; }, never);
+  const PipelineCounts counts = run_batches(
+      {}, {}, decode_one, pool, [](const RowOutcome&) { return true; }, never);
   EXPECT_EQ(counts.done + counts.failed + counts.given_up, 0);
 }
 

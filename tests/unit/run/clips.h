@@ -1,9 +1,9 @@
 // Rows, clips and outcomes of a few bytes, for tests of what moves them around.
 #pragma once
 
-#include <fmt/format.h>
-
 #include <vector>
+
+#include <fmt/format.h>
 
 #include "stages/core/clip.h"
 #include "stages/pyramid/explainer.h"
@@ -28,7 +28,9 @@ inline Clip make_clip(const ClipRequest& request, int view = 0, int size = 1) {
 
 /// What stands for computing: the row's number and the view come back.
 inline ExplainOutcome echo(const Clip& clip) {
-  return ClipResult{.row = clip.request.row, .clip_id = clip.request.clip_id, .view = clip.view,
+  return ClipResult{.row = clip.request.row,
+                    .clip_id = clip.request.clip_id,
+                    .view = clip.view,
                     .prediction = static_cast<int>(clip.request.row)};
 }
 

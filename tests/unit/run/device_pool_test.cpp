@@ -1,11 +1,11 @@
 #include "pipeline/run/device_pool.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <atomic>
 #include <latch>
 #include <set>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "stages/core/errors.h"
 #include "tests/unit/run/clips.h"

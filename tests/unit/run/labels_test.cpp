@@ -43,7 +43,8 @@ TEST(Labels, OnlyClassesWithARowMustJoin) {
 
 TEST(Labels, ListAllClassesThatDoNotJoin) {
   const std::string error = error_of([] {
-    join_labels(manifest_of({0, 1, 2}, {"archry", "knitting", "bowling"}), {"archery", "bowling"}, 2);
+    join_labels(manifest_of({0, 1, 2}, {"archry", "knitting", "bowling"}), {"archery", "bowling"},
+                2);
   });
   EXPECT_THAT(error, HasSubstr("archry"));
   EXPECT_THAT(error, HasSubstr("did you mean 'archery'?"));
@@ -54,7 +55,9 @@ TEST(Labels, JoinByNumberWhereASideHasNoNames) {
   const LabelJoin join = join_labels(manifest_of({1, 0}), {"a", "b"}, 2);
   EXPECT_EQ(join.rows[0].label, 1);
   EXPECT_EQ(join.class_names, (std::vector<std::string>{"a", "b"}));
-  EXPECT_THAT(error_of([] { join_labels(manifest_of({0, 2}), {"a", "b"}, 2); }),
+  EXPECT_THAT(error_of([] {
+                join_labels(manifest_of({0, 2}), {"a", "b"}, 2);
+              }),
               HasSubstr("row 1, clip 'clip 1': label 2 is not among the network's classes 0..1"));
 }
 

@@ -1,9 +1,9 @@
+#include <fstream>
+#include <thread>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
-
-#include <fstream>
 #include <nlohmann/json.hpp>
-#include <thread>
 
 #include "pipeline/run/environment.h"
 #include "pipeline/run/run_log.h"
@@ -29,8 +29,7 @@ TEST(RunLog, WritesOneObjectALineFromManyThreads) {
   for (std::string line; std::getline(file, line); ++lines) {
     const auto json = nlohmann::json::parse(line);
     EXPECT_EQ(json["text"], "a\n\"b\"");
-    EXPECT_THAT(json["time"].get<std::string>(),
-                testing::MatchesRegex("20..-..-..T..:..:......Z"));
+    EXPECT_THAT(json["time"].get<std::string>(), testing::MatchesRegex("20..-..-..T..:..:......Z"));
   }
   EXPECT_EQ(lines, 200);
 }

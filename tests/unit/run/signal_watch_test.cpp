@@ -17,7 +17,8 @@ TEST(SignalWatch, NotesTheFirstSignalAndForgetsItForTheNextRun) {
 }
 
 TEST(SignalWatch, PutsBackWhatWasThere) {
-  struct sigaction before{}, after{};
+  struct sigaction before {
+  }, after{};
   sigaction(SIGINT, nullptr, &before);
   { const SignalWatch watch; }
   sigaction(SIGINT, nullptr, &after);

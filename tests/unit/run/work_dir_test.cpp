@@ -1,12 +1,12 @@
 #include "pipeline/run/work_dir.h"
 
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-#include <unistd.h>
-
 #include <fstream>
 #include <functional>
 #include <optional>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <unistd.h>
 
 #include "stages/core/errors.h"
 #include "tests/support/test_data.h"
