@@ -1,8 +1,9 @@
-// Back to the clip through the first convolution: few input channels, a large window.
+// The first convolution of a network, walked backwards: few input channels, a large window.
 //
-// oneDNN's own way takes four to six times its forward there. This one takes about one: for each row
-// of output positions one matrix product gives what every tap sends back, and adding that up is a
-// run of neighbouring numbers for each row of taps, since channels lie innermost.
+// oneDNN's own ways take four to six forwards there. These make use of two facts. With channels
+// innermost, a row of taps meets neighbouring numbers, so that all work is on short runs of them. And
+// what comes back to a stem has passed a maximum pool and a ReLU, so that most of it is zero: only
+// what is not zero is worked on. Both are exact for any gradient; a dense one only takes longer.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -11,19 +12,29 @@
 
 namespace cfp {
 
-/// @return whether stem_gradient() takes this convolution: one group, at most 4 channels in, no
-///         dilation
+/// @return whether the functions below take this convolution: one group, no dilation, rows of at most
+///         32 numbers (taps over the width times input channels)
 bool is_stem(const Conv3d& op);
 
-/// Weights in the order that stem_gradient() reads: [C_out, kT * kH runs of kW * C_in, padded].
-at::Tensor stem_matrix(const Conv3d& op, const at::Tensor& weight);
+/// Weights in the order that stem_input_gradient() reads: [kT * kH, C_out, run], where a run is the
+/// row of kW * C_in numbers, padded with zeros to whole vectors.
+at::Tensor stem_runs(const Conv3d& op, const at::Tensor& weight);
 
+/// The gradient at the input of sum(g * conv(x)).
+///
+/// @param runs    as stem_runs() gives them
 /// @param g       [B, C_out, T', H', W'] float32 on a CPU, channels last
-/// @param matrix  as stem_matrix() gives it
 /// @param size    T, H, W of the input
 /// @param padding before the first position of each axis
 /// @return [B, C_in, T, H, W], channels last
-at::Tensor stem_gradient(const Conv3d& op, const at::Tensor& matrix, const at::Tensor& g,
-                         const Triple& size, const Triple& padding);
+at::Tensor stem_input_gradient(const Conv3d& op, const at::Tensor& runs, const at::Tensor& g,
+                               const Triple& size, const Triple& padding);
+
+/// The gradient at the weights of sum(g * conv(x)), for some of the kernels.
+///
+/// @param g [T', H', W', n] float32 on a CPU, contiguous
+/// @param x [T, H, W, C_in] likewise
+/// @return [n, C_in, kT * kH * kW]
+at::Tensor stem_weight_gradient(const Conv3d& op, const at::Tensor& g, const at::Tensor& x);
 
 }  // namespace cfp

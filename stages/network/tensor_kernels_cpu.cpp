@@ -11,7 +11,6 @@
 
 #include "stages/network/multiversion.h"
 
-#define CFP_INLINE inline __attribute__((always_inline))
 
 namespace cfp::cpu {
 namespace {
@@ -174,59 +173,35 @@ CFP_MULTIVERSION void max_row(const float* __restrict x, int64_t channels, float
   for (int64_t c = 0; c < channels; ++c) y[c] = std::max(y[c], x[c]);
 }
 
-/// Marks with `tap` the channels whose maximum y is found at x. Taps come last to first, so that the
-/// first of equals stays.
-CFP_MULTIVERSION void mark_row(const float* __restrict x, const float* __restrict y, int tap,
+/// Writes `position` where a channel's maximum y is found at x. Positions come last to first, so that
+/// the first of equals stays.
+CFP_MULTIVERSION void mark_row(const float* __restrict x, const float* __restrict y, int position,
                                int64_t channels, int* __restrict winner) {
-  for (int64_t c = 0; c < channels; ++c) winner[c] = x[c] == y[c] ? tap : winner[c];
+  for (int64_t c = 0; c < channels; ++c) winner[c] = x[c] == y[c] ? position : winner[c];
 }
 
-/// Adds g where the window's maximum was at `tap`.
-CFP_MULTIVERSION void give_row(const float* __restrict g, const int* __restrict winner, int tap,
-                               int64_t channels, float* __restrict out) {
-  for (int64_t c = 0; c < channels; ++c) out[c] += winner[c] == tap ? g[c] : 0.0F;
-}
-
-/// Sizes of both sides of a pooling, and which tap of a window is which.
-struct Windows {
-  const MaxPool3d& pool;
-  int64_t batch, channels, T, H, W, OT, OH, OW;
-
-  Windows(const MaxPool3d& p, const at::Tensor& x, const at::Tensor& y)
-      : pool(p), batch(x.size(0)), channels(x.size(1)), T(x.size(2)), H(x.size(3)), W(x.size(4)),
-        OT(y.size(2)), OH(y.size(3)), OW(y.size(4)) {}
-
-  int tap(int64_t kt, int64_t kh, int64_t kw) const {
-    return static_cast<int>((kt * pool.kernel[1] + kh) * pool.kernel[2] + kw);
-  }
-  /// The output position whose tap `k` meets input position `in`, or -1.
-  int64_t output_of(int64_t in, int64_t k, int axis, int64_t out_size) const {
-    const int64_t start = in + pool.padding.before[axis] - k;
-    if (start < 0 || start % pool.stride[axis] != 0) return -1;
-    const int64_t out = start / pool.stride[axis];
-    return out < out_size ? out : -1;
-  }
-};
-
-/// For every output position and channel the tap of its maximum; -1 where the padding won.
-std::vector<int> winners(const Windows& s, const float* x, const float* y) {
-  std::vector<int> winner(static_cast<std::size_t>(s.batch * s.OT * s.OH * s.OW * s.channels), -1);
-  at::parallel_for(0, s.batch * s.OT * s.OH, 1, [&](int64_t begin, int64_t end) {
+/// For every output position and channel the input position of its maximum, in its clip; -1 where the
+/// padding won.
+std::vector<int> winners(const MaxPool3d& pool, const at::Tensor& x, const at::Tensor& y) {
+  const int64_t channels = x.size(1), T = x.size(2), H = x.size(3), W = x.size(4);
+  const int64_t OT = y.size(2), OH = y.size(3), OW = y.size(4);
+  const float* in = x.data_ptr<float>();
+  const float* top = y.data_ptr<float>();
+  std::vector<int> winner(static_cast<std::size_t>(y.numel()), -1);
+  at::parallel_for(0, x.size(0) * OT * OH, 1, [&](int64_t begin, int64_t end) {
     for (int64_t line = begin; line < end; ++line) {
-      const int64_t b = line / (s.OT * s.OH);
-      const int64_t t0 = line / s.OH % s.OT * s.pool.stride[0] - s.pool.padding.before[0];
-      const int64_t h0 = line % s.OH * s.pool.stride[1] - s.pool.padding.before[1];
-      const Span t = window(line / s.OH % s.OT, 0, s.pool, s.T);
-      const Span h = window(line % s.OH, 1, s.pool, s.H);
-      for (int64_t ow = 0; ow < s.OW; ++ow) {
-        const int64_t w0 = ow * s.pool.stride[2] - s.pool.padding.before[2];
-        const Span w = window(ow, 2, s.pool, s.W);
-        const int64_t out = (line * s.OW + ow) * s.channels;
+      const float* clip = in + line / (OT * OH) * T * H * W * channels;
+      const Span t = window(line / OH % OT, 0, pool, T);
+      const Span h = window(line % OH, 1, pool, H);
+      for (int64_t ow = 0; ow < OW; ++ow) {
+        const Span w = window(ow, 2, pool, W);
+        const int64_t out = (line * OW + ow) * channels;
         for (int64_t it = t.end; it-- > t.begin;) {
           for (int64_t ih = h.end; ih-- > h.begin;) {
             for (int64_t iw = w.end; iw-- > w.begin;) {
-              mark_row(x + (((b * s.T + it) * s.H + ih) * s.W + iw) * s.channels, y + out,
-                       s.tap(it - t0, ih - h0, iw - w0), s.channels, winner.data() + out);
+              const int64_t position = (it * H + ih) * W + iw;
+              mark_row(clip + position * channels, top + out, static_cast<int>(position), channels,
+                       winner.data() + out);
             }
           }
         }
@@ -312,28 +287,26 @@ at::Tensor max_pool(const at::Tensor& x, const MaxPool3d& pool, const Triple& ou
 
 at::Tensor max_pool_gradient(const at::Tensor& gradient, const at::Tensor& x, const at::Tensor& y,
                              const MaxPool3d& pool) {
-  const Windows s(pool, x, y);
-  const std::vector<int> winner = winners(s, x.data_ptr<float>(), y.data_ptr<float>());
+  const int64_t channels = x.size(1);
+  const int64_t in_positions = x.size(2) * x.size(3) * x.size(4);
+  const int64_t out_positions = y.size(2) * y.size(3) * y.size(4);
+  const std::vector<int> winner = winners(pool, x, y);
   at::Tensor result = at::zeros_like(x);
   const float* g = gradient.data_ptr<float>();
   float* out = result.data_ptr<float>();
-  // Gathered by input position, so that no two threads write to one place.
-  at::parallel_for(0, s.batch * s.T * s.H, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t line = begin; line < end; ++line) {
-      const int64_t b = line / (s.T * s.H);
-      for (int64_t kt = 0; kt < pool.kernel[0]; ++kt) {
-        const int64_t ot = s.output_of(line / s.H % s.T, kt, 0, s.OT);
-        for (int64_t kh = 0; ot >= 0 && kh < pool.kernel[1]; ++kh) {
-          const int64_t oh = s.output_of(line % s.H, kh, 1, s.OH);
-          for (int64_t iw = 0; oh >= 0 && iw < s.W; ++iw) {
-            for (int64_t kw = 0; kw < pool.kernel[2]; ++kw) {
-              const int64_t ow = s.output_of(iw, kw, 2, s.OW);
-              if (ow < 0) continue;
-              const int64_t from = (((b * s.OT + ot) * s.OH + oh) * s.OW + ow) * s.channels;
-              give_row(g + from, winner.data() + from, s.tap(kt, kh, kw), s.channels,
-                       out + (line * s.W + iw) * s.channels);
-            }
-          }
+  // Windows overlap in space but never across channels: threads share the channels out.
+  constexpr int64_t kWidth = 16;
+  const int64_t strips = (channels + kWidth - 1) / kWidth;
+  at::parallel_for(0, x.size(0) * strips, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t strip = begin; strip < end; ++strip) {
+      const int64_t clip = strip / strips;
+      const int64_t c0 = strip % strips * kWidth;
+      const int64_t c1 = std::min(c0 + kWidth, channels);
+      float* to = out + clip * in_positions * channels;
+      for (int64_t o = clip * out_positions; o < (clip + 1) * out_positions; ++o) {
+        for (int64_t c = c0; c < c1; ++c) {
+          const int64_t position = winner[static_cast<std::size_t>(o * channels + c)];
+          if (position >= 0) to[position * channels + c] += g[o * channels + c];
         }
       }
     }

@@ -2,14 +2,14 @@
 
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/constant_pad_nd.h>
-#include <ATen/ops/convolution_backward.h>
-#include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <array>
+
+#include "stages/network/stem.h"
 
 namespace cfp {
 namespace {
@@ -58,7 +58,8 @@ at::Tensor rows_of_output(const at::Tensor& g, const std::array<TapRange, 3>& ra
   return part.reshape({-1, g.size(3)});
 }
 
-/// Scores of kernels and channels that all see one another. `weight` is [kernels, channels, taps].
+/// Scores of kernels and channels that all see one another, one product a tap: any stride, any
+/// dilation. `weight` is [kernels, channels, taps].
 at::Tensor dense_scores(const Conv3d& op, const at::Tensor& weight, const at::Tensor& gradient,
                         const at::Tensor& entering) {
   at::Tensor scores = at::zeros({weight.size(0), weight.size(1)}, weight.options());
@@ -80,40 +81,52 @@ at::Tensor dense_scores(const Conv3d& op, const at::Tensor& weight, const at::Te
   return scores;
 }
 
-/// The same for few input channels and many taps (a stem), where one product a tap would be thin:
-/// the framework's gradient of the weights, taken for the kernels asked for.
-at::Tensor stem_scores(const Conv3d& op, const at::Tensor& weight, const at::Tensor& gradient,
-                       const at::Tensor& entering) {
-  // Kernel counts are rounded up so that few shapes are met: LibTorch compiles a kernel for each.
-  const int64_t kernels = gradient.size(3);
-  const int64_t rounded = (kernels + 15) / 16 * 16;
-  const auto as_ncthw = [](const at::Tensor& rows) {
-    return rows.permute({3, 0, 1, 2}).unsqueeze(0);
-  };
+/// Scores of a plain convolution of stride 1. With zeros around x and g on one grid, what a row of taps
+/// meets is one view of x, so that one product serves the row and nothing is copied.
+at::Tensor unit_stride_scores(const Conv3d& op, const at::Tensor& weight,
+                              const at::Tensor& gradient, const at::Tensor& entering) {
+  const int64_t kernels = weight.size(0), channels = weight.size(1);
   const auto& pad = op.padding;
-  at::Tensor x = as_ncthw(entering);
-  if (!(pad == Padding{})) {
-    const std::array<int64_t, 6> sizes{pad.before[2], pad.after[2],  pad.before[1],
-                                       pad.after[1],  pad.before[0], pad.after[0]};
-    x = at::constant_pad_nd(x, sizes, 0);
+  const int64_t kW = op.kernel[2];
+  const at::Tensor x = at::constant_pad_nd(
+      entering, std::array<int64_t, 6>{0, 0, pad.before[2], pad.after[2], pad.before[1],
+                                       pad.after[1]});
+  const int64_t height = x.size(1), width = x.size(2);
+  const int64_t frame = height * width;
+  const at::Tensor g = at::constant_pad_nd(
+      gradient, std::array<int64_t, 6>{0, 0, 0, width - gradient.size(2), 0,
+                                       height - gradient.size(1)});
+  const at::Tensor x_rows = x.reshape({-1, channels});
+  const at::Tensor g_rows = g.reshape({-1, kernels});
+  // [kernels, channels, kT, kH, kW] -> [kT, kH, kernels, kW * channels], as the products come out
+  const at::Tensor taps = weight.view({kernels, channels, op.kernel[0], op.kernel[1], kW})
+                              .permute({2, 3, 0, 4, 1})
+                              .reshape({op.kernel[0], op.kernel[1], kernels, kW * channels});
+  at::Tensor scores = at::zeros({kernels, kW * channels}, weight.options());
+  for (int64_t kt = 0; kt < op.kernel[0]; ++kt) {
+    const TapRange t = tap_range(op, 0, kt, entering.size(0), gradient.size(0));
+    if (t.count() <= 0) continue;
+    for (int64_t kh = 0; kh < op.kernel[1]; ++kh) {
+      const int64_t first = t.first * frame + kh * width;
+      // The last positions of the grid hold no gradient: where x ends before them they are left out.
+      const int64_t rows = std::min(t.count() * frame, x_rows.size(0) - first - (kW - 1));
+      const at::Tensor met = x_rows.as_strided({rows, kW * channels}, {channels, 1},
+                                               x_rows.storage_offset() + first * channels);
+      scores.addcmul_(at::mm(g_rows.narrow(0, t.begin * frame, rows).t(), met), taps[kt][kh]);
+    }
   }
-  const at::Tensor g = at::constant_pad_nd(gradient, std::array<int64_t, 2>{0, rounded - kernels});
-  const at::Tensor shape_of_weight =
-      at::empty({rounded, entering.size(3), op.kernel[0], op.kernel[1], op.kernel[2]},
-                weight.options());
-  const std::array<int64_t, 3> stride{op.stride[0], op.stride[1], op.stride[2]};
-  const std::array<int64_t, 3> dilation{op.dilation[0], op.dilation[1], op.dilation[2]};
-  const std::array<int64_t, 3> zero{0, 0, 0};
-  // Rows beyond the last window are no input of any position.
-  for (int axis = 0; axis < 3; ++axis) {
-    const int64_t used = (gradient.size(axis) - 1) * stride[static_cast<std::size_t>(axis)] +
-                         dilation[static_cast<std::size_t>(axis)] * (op.kernel[axis] - 1) + 1;
-    x = x.narrow(axis + 2, 0, used);
+  return scores.view({kernels, kW, channels}).sum(1);
+}
+
+at::Tensor bundle_scores(const Conv3d& op, const at::Tensor& weight, const at::Tensor& gradient,
+                         const at::Tensor& entering) {
+  const bool plain = gradient.is_cpu() && gradient.scalar_type() == at::kFloat;
+  if (plain && is_stem(op)) {
+    return (stem_weight_gradient(op, gradient.contiguous(), entering.contiguous()) * weight).sum(2);
   }
-  const at::Tensor products = std::get<1>(at::convolution_backward(
-      as_ncthw(g).contiguous(), x.contiguous(), shape_of_weight, std::nullopt, stride, zero,
-      dilation, false, zero, 1, {false, true, false}));
-  return (products.narrow(0, 0, kernels).flatten(2) * weight).sum(2);
+  const bool unit = op.stride == Triple{1, 1, 1} && op.dilation == Triple{1, 1, 1};
+  return unit ? unit_stride_scores(op, weight, gradient, entering)
+              : dense_scores(op, weight, gradient, entering);
 }
 
 /// Positions [first, last) in an ascending list whose values lie in [low, high).
@@ -192,10 +205,9 @@ at::Tensor edge_scores(const Convolution& layer, const EdgeInput& input) {
     const at::Tensor part = bundle_weight(op, weight, input, b);
     const at::Tensor g = input.gradient.narrow(3, b.k0, b.k1 - b.k0);
     const at::Tensor x = input.entering.narrow(3, b.c0, b.c1 - b.c0);
-    const bool thin = op.in_channels <= 4 && part.size(2) > 27;
     scores.narrow(0, b.k0, b.k1 - b.k0)
         .narrow(1, b.c0, b.c1 - b.c0)
-        .copy_(thin ? stem_scores(op, part, g, x) : dense_scores(op, part, g, x));
+        .copy_(bundle_scores(op, part, g, x));
   }
   return scores;
 }

@@ -116,11 +116,13 @@ void explain(const Settings& settings) {
   struct Variant {
     const char* name;
     int depth;
+    bool edges;
     TubeKind tubes;
   };
-  const std::vector<Variant> variants{{"depth 3", 3, TubeKind::kExcitation},
-                                      {"all, no tubes", 0, TubeKind::kNone},
-                                      {"all, tubes", 0, TubeKind::kExcitation}};
+  const std::vector<Variant> variants{{"depth 3", 3, true, TubeKind::kExcitation},
+                                      {"all, bare", 0, false, TubeKind::kNone},
+                                      {"all, no tubes", 0, true, TubeKind::kNone},
+                                      {"all, tubes", 0, true, TubeKind::kExcitation}};
   fmt::print("{:14} {:>12}", "network", "forward ms");
   for (const Variant& v : variants) fmt::print(" {:>14}", v.name);
   fmt::print(" {:>9} {:>9}   (ratios to forward; {} threads)\n", "kernels", "edges",
@@ -135,7 +137,7 @@ void explain(const Settings& settings) {
     std::vector<Explainer> explainers;
     for (const Variant& v : variants) {
       explainers.emplace_back(subject.network, subject.preprocess,
-                              ExplainOptions{.depth = v.depth, .tubes = v.tubes},
+                              ExplainOptions{.depth = v.depth, .edges = v.edges, .tubes = v.tubes},
                               DeviceOptions{.threads = settings.threads});
     }
     Turns turns;
