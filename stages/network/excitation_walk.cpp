@@ -1,8 +1,9 @@
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
+
+#include <algorithm>
 
 #include "stages/core/errors.h"
 #include "stages/network/walks.h"
@@ -18,14 +19,19 @@ Triple size_of(const at::Tensor& x) {
 
 class ExcitationWalk {
  public:
-  ExcitationWalk(const Executor& executor, const Trace& trace, const InputBounds& bounds,
+  ExcitationWalk(const Executor& executor, const Trace& trace, const BoundedInput& input,
                  const WalkPlan& plan)
       : executor_(executor),
         graph_(executor.graph()),
         values_(trace.values),
-        bounds_(bounds),
+        input_(input),
         plan_(plan),
-        relevance_(index(graph_.size())) {}
+        non_negative_(non_negative_values(graph_)),
+        relevance_(index(graph_.size())) {
+    has_standing_norm_ = std::ranges::any_of(graph_.nodes(), [](const Node& node) {
+      return std::holds_alternative<BatchNorm3d>(node.op);
+    });
+  }
 
   void run(std::span<const int> classes, const RelevanceVisitor& visit) {
     const NodeId classifier = enter_classifier(classes);
@@ -87,7 +93,7 @@ class ExcitationWalk {
         give(node.inputs[1], split.residual);
         relevance = split.first;
       }
-      if (plan_.on_path[index(node.inputs[0])]) give(node.inputs[0], through_conv(id, relevance));
+      through_conv(id, relevance);
     } else if (std::holds_alternative<Add>(node.op)) {
       const AddendRelevance split = split_relevance(relevance, y, values_[index(node.inputs[1])]);
       give(node.inputs[0], split.first);
@@ -96,7 +102,7 @@ class ExcitationWalk {
                std::holds_alternative<GlobalAverage>(node.op)) {
       const at::Tensor ratio = relevance_ratio(relevance, y.clone());
       give(node.inputs[0],
-           positive_product(x, executor_.input_gradient(id, 0, ratio, values_, {})));
+           positive_product(x, executor_.input_gradient(id, 0, ratio, values_, {}), {}));
     } else {
       // The rest moves every value to where it came from: a maximum, a channel, a ReLU; a BatchNorm
       // that stands alone passes relevance through as it is.
@@ -111,53 +117,50 @@ class ExcitationWalk {
     }
   }
 
-  at::Tensor through_conv(NodeId id, const at::Tensor& relevance) {
+  /// @param relevance at the convolution's own output, without what a shortcut added
+  void through_conv(NodeId id, const at::Tensor& relevance) {
     const NodeId input = graph_.node(id).inputs[0];
+    if (!plan_.on_path[index(input)]) return;
     const at::Tensor& x = values_[index(input)];
-    if (std::holds_alternative<Input>(graph_.node(input).op)) return through_first(id, relevance);
+    if (std::holds_alternative<Input>(graph_.node(input).op)) {
+      give(input, input_.lead_back(executor_, id, relevance, own_output(id), x));
+      return;
+    }
     const Convolution& positive = executor_.positive_layer(id);
-    const at::Tensor share =
-        relevance_ratio(relevance, positive.forward(x.clamp_min(0), {}, false));
-    return positive_product(x, positive.input_gradient(share, size_of(x)));
+    const at::Tensor z =
+        positive.forward(non_negative_[index(input)] ? x : x.clamp_min(0), {}, false);
+    const at::Tensor factor = positive.input_gradient(relevance_ratio(relevance, z), size_of(x));
+    at::Tensor& slot = relevance_[index(input)];
+    slot = positive_product(x, factor, slot);
   }
 
-  /// The z^B rule: x lies in [low, high] and may be negative.
-  at::Tensor through_first(NodeId id, const at::Tensor& relevance) {
-    const at::Tensor& x = values_[0];
-    const Convolution& conv = executor_.layer(id);
-    const auto plain = conv.with_weight(conv.weight());
-    const auto positive = conv.with_weight(conv.weight().clamp_min(0));
-    const auto negative = conv.with_weight(conv.weight().clamp_max(0));
-    const at::Tensor low = bound(bounds_.low, x);
-    const at::Tensor high = bound(bounds_.high, x);
-    const at::Tensor z = plain->forward(x, {}, false) - positive->forward(low, {}, false) -
-                         negative->forward(high, {}, false);
-    const at::Tensor share = relevance_ratio(relevance, z);
-    const Triple size = size_of(x);
-    return x * plain->input_gradient(share, size) - low * positive->input_gradient(share, size) -
-           high * negative->input_gradient(share, size);
-  }
-
-  at::Tensor bound(const std::vector<double>& values, const at::Tensor& x) const {
-    return executor_.to_layout(
-        at::tensor(values, at::kDouble).view({1, -1, 1, 1, 1}).expand_as(x));
+  /// A convolution's output before its addition and ReLU, right wherever relevance is; undefined where
+  /// the trace does not tell.
+  at::Tensor own_output(NodeId id) const {
+    const Node& node = graph_.node(id);
+    // Below a closed ReLU there is relevance only if a BatchNorm that stands alone let it through.
+    if (std::get<Conv3d>(node.op).relu && has_standing_norm_) return {};
+    const at::Tensor& y = values_[index(id)];
+    return node.inputs.size() == 2 ? y - values_[index(node.inputs[1])] : y;
   }
 
   const Executor& executor_;
   const NetworkGraph& graph_;
   const std::vector<at::Tensor>& values_;
-  const InputBounds& bounds_;
+  const BoundedInput& input_;
   const WalkPlan& plan_;
+  const std::vector<bool> non_negative_;
+  bool has_standing_norm_ = false;
   std::vector<at::Tensor> relevance_;
 };
 
 }  // namespace
 
 void walk_excitation(const Executor& executor, const Trace& trace, std::span<const int> classes,
-                     const InputBounds& bounds, const WalkPlan& plan,
+                     const BoundedInput& input, const WalkPlan& plan,
                      const RelevanceVisitor& visit) {
   const c10::InferenceMode guard;
-  ExcitationWalk(executor, trace, bounds, plan).run(classes, visit);
+  ExcitationWalk(executor, trace, input, plan).run(classes, visit);
 }
 
 }  // namespace cfp

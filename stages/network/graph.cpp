@@ -311,6 +311,24 @@ std::vector<TensorShape> infer_shapes(const NetworkGraph& graph, const Triple& i
   return shapes;
 }
 
+std::vector<bool> non_negative_values(const NetworkGraph& graph) {
+  std::vector<bool> result;
+  for (const Node& node : graph.nodes()) {
+    const bool inputs = !node.inputs.empty() && std::ranges::all_of(node.inputs, [&](NodeId id) {
+      return bool{result[static_cast<std::size_t>(id)]};
+    });
+    result.push_back(std::visit(
+        Overloaded{[](const Input&) { return false; }, [](const Conv3d& op) { return op.relu; },
+                   [](const BatchNorm3d& op) { return op.relu; }, [](const Relu&) { return true; },
+                   [&](const Add& op) { return op.relu || inputs; },
+                   [](const Linear&) { return false; },
+                   // pools and concatenation; a maximum never falls below what went in
+                   [&](const auto&) { return inputs; }},
+        node.op));
+  }
+  return result;
+}
+
 std::vector<int> layer_depths(const NetworkGraph& graph) {
   constexpr int kNoPath = -1;
   // Layers on the longest path from a node's result to the class; kNoPath where none leads there.

@@ -161,6 +161,9 @@ class NetworkGraph {
 /// @return whether a node has a row in the pyramid: a convolution or the linear classifier
 bool is_layer(const Node& node);
 
+/// @return by node: whether its value is never negative, whatever the input
+std::vector<bool> non_negative_values(const NetworkGraph& graph);
+
 /// Shapes of all nodes for a clip of [3, T, H, W].
 /// @throws ConfigError the clip is too small for a window somewhere; names the node
 std::vector<TensorShape> infer_shapes(const NetworkGraph& graph, const Triple& input_size);

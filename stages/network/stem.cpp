@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <array>
@@ -16,13 +17,14 @@ namespace {
 
 using std::int64_t;
 
-constexpr int64_t kVector = 8;
-constexpr int64_t kMostVectors = 4;
+constexpr int64_t kVector = 16;
+constexpr int64_t kMostVectors = 3;
 using Vector = float __attribute__((vector_size(sizeof(float) * kVector), aligned(sizeof(float))));
 
-int64_t vectors_of(const Conv3d& op) {
+/// Numbers that one row of taps touches: kW * C_in, filled up to whole vectors.
+int64_t run_of(const Conv3d& op) {
   const int64_t run = int64_t{1} * op.kernel[2] * op.in_channels;
-  return (run + kVector - 1) / kVector;
+  return (run + kVector - 1) / kVector * kVector;
 }
 
 /// One number that is not zero: where it stands, and what it is.
@@ -31,56 +33,72 @@ struct Entry {
   float value;
 };
 
-/// sum += value * source over a run of N vectors, for every entry.
-template <int64_t N>
-CFP_INLINE void add_entries(const Entry* begin, const Entry* end, const float* source, float* sum) {
-  Vector total[N] = {};
+/// sum[r] += value * source[r] over R rows of N vectors, for every entry. The sums stay in registers
+/// while the entries pass.
+template <int64_t R, int64_t N>
+CFP_INLINE void add_entries(const Entry* begin, const Entry* end, const float* source,
+                            int64_t source_row, float* sum, int64_t sum_row) {
+  Vector total[R][N] = {};
   for (const Entry* e = begin; e != end; ++e) {
-    const auto* from = reinterpret_cast<const Vector*>(source + e->offset);
-    for (int64_t k = 0; k < N; ++k) total[k] += e->value * from[k];
+    const float* from = source + e->offset;
+    for (int64_t r = 0; r < R; ++r) {
+      const auto* vectors = reinterpret_cast<const Vector*>(from + r * source_row);
+      for (int64_t n = 0; n < N; ++n) total[r][n] += e->value * vectors[n];
+    }
   }
-  auto* to = reinterpret_cast<Vector*>(sum);
-  for (int64_t k = 0; k < N; ++k) to[k] += total[k];
+  for (int64_t r = 0; r < R; ++r) {
+    auto* to = reinterpret_cast<Vector*>(sum + r * sum_row);
+    for (int64_t n = 0; n < N; ++n) to[n] += total[r][n];
+  }
 }
 
-template <int64_t N>
-CFP_INLINE void add_row(const std::vector<Entry>& entries, const std::vector<int64_t>& ends,
-                        const float* runs, int64_t step, float* to) {
-  const auto positions = static_cast<int64_t>(ends.size());
-  // Neighbours overlap; what is far enough apart to be written without waiting for one another is
-  // written first.
-  constexpr int64_t kApart = 4;
-  for (int64_t phase = 0; phase < kApart; ++phase) {
-    for (int64_t w = phase; w < positions; w += kApart) {
-      const int64_t first = w == 0 ? 0 : ends[static_cast<std::size_t>(w - 1)];
-      const int64_t last = ends[static_cast<std::size_t>(w)];
-      if (first == last) continue;
-      add_entries<N>(entries.data() + first, entries.data() + last, runs, to + w * step);
+/// A list of entries for each of `count` places in a row, and what they are to be multiplied with.
+struct Strip {
+  const Entry* entries;
+  const int64_t* ends;  ///< by place: end of its entries, which begin where those before end
+  int64_t count;
+  const float* source;
+  int64_t source_row;
+  float* sum;
+  int64_t sum_row, sum_step;  ///< from row to row of a place, and from place to place
+};
+
+template <int64_t R, int64_t N>
+CFP_INLINE void add_strip(const Strip& s) {
+  // Neighbours may overlap, and reading what was only just written waits; so places that do not
+  // overlap follow one another.
+  const int64_t apart = (N * kVector + s.sum_step - 1) / s.sum_step;
+  for (int64_t phase = 0; phase < std::min(apart, s.count); ++phase) {
+    for (int64_t i = phase; i < s.count; i += apart) {
+      const int64_t first = i == 0 ? 0 : s.ends[i - 1];
+      if (first == s.ends[i]) continue;
+      add_entries<R, N>(s.entries + first, s.entries + s.ends[i], s.source, s.source_row,
+                        s.sum + i * s.sum_step, s.sum_row);
     }
   }
 }
 
-/// What one row of output positions sends back through one row of taps.
-CFP_MULTIVERSION void send_back(const std::vector<Entry>& entries, const std::vector<int64_t>& ends,
-                                const float* runs, int64_t vectors, int64_t step, float* to) {
+template <int64_t R>
+CFP_INLINE void add_strip(const Strip& s, int64_t vectors) {
   switch (vectors) {
-    case 1: return add_row<1>(entries, ends, runs, step, to);
-    case 2: return add_row<2>(entries, ends, runs, step, to);
-    case 3: return add_row<3>(entries, ends, runs, step, to);
-    default: return add_row<4>(entries, ends, runs, step, to);
+    case 1: return add_strip<R, 1>(s);
+    case 2: return add_strip<R, 2>(s);
+    default: return add_strip<R, 3>(s);
   }
 }
 
-/// The products of one kernel's gradient with the runs that one row of taps meets.
-CFP_MULTIVERSION void add_products(const std::vector<Entry>& entries, const float* x,
-                                   int64_t vectors, float* to) {
-  const Entry* begin = entries.data();
-  const Entry* end = begin + entries.size();
-  switch (vectors) {
-    case 1: return add_entries<1>(begin, end, x, to);
-    case 2: return add_entries<2>(begin, end, x, to);
-    case 3: return add_entries<3>(begin, end, x, to);
-    default: return add_entries<4>(begin, end, x, to);
+/// Adds the products of a strip, `rows` rows of `vectors` vectors at each place.
+CFP_MULTIVERSION void add_products(Strip s, int64_t rows, int64_t vectors) {
+  switch (rows) {  // the usual heights of stems at once
+    case 3: return add_strip<3>(s, vectors);
+    case 5: return add_strip<5>(s, vectors);
+    case 7: return add_strip<7>(s, vectors);
+    default: break;
+  }
+  for (int64_t row = 0; row < rows; ++row) {
+    add_strip<1>(s, vectors);
+    s.source += s.source_row;
+    s.sum += s.sum_row;
   }
 }
 
@@ -115,7 +133,7 @@ constexpr int64_t kSlab = 4;
 void slab_gradient(const Conv3d& op, const at::Tensor& runs, const at::Tensor& g_clip, int64_t t0,
                    int64_t t1, const PaddedGrid& grid, float* sum) {
   const int64_t OH = g_clip.size(1), OW = g_clip.size(2), kernels = g_clip.size(3);
-  const int64_t vectors = vectors_of(op), run = vectors * kVector;
+  const int64_t run = run_of(op), taps = op.kernel[1] * run;
   std::vector<Entry> entries;
   std::vector<int64_t> ends(static_cast<std::size_t>(OW));
   for (int64_t t = t0; t < t1; ++t) {
@@ -124,20 +142,37 @@ void slab_gradient(const Conv3d& op, const at::Tensor& runs, const at::Tensor& g
       const float* g = g_clip.data_ptr<float>() + (t * OH + h) * OW * kernels;
       for (int64_t w = 0; w < OW; ++w) {
         for (int64_t k = 0; k < kernels; ++k) {
-          if (g[w * kernels + k] != 0) entries.push_back({k * run, g[w * kernels + k]});
+          if (g[w * kernels + k] != 0) entries.push_back({k * taps, g[w * kernels + k]});
         }
         ends[static_cast<std::size_t>(w)] = static_cast<int64_t>(entries.size());
       }
       if (entries.empty()) continue;
       for (int64_t kt = 0; kt < op.kernel[0]; ++kt) {
-        for (int64_t kh = 0; kh < op.kernel[1]; ++kh) {
-          send_back(entries, ends,
-                    runs.data_ptr<float>() + (kt * op.kernel[1] + kh) * kernels * run, vectors,
-                    op.stride[2] * grid.channels,
-                    sum + ((t - t0) * op.stride[0] + kt) * grid.frame() +
-                        (h * op.stride[1] + kh) * grid.row());
-        }
+        add_products({.entries = entries.data(),
+                      .ends = ends.data(),
+                      .count = OW,
+                      .source = runs.data_ptr<float>() + kt * kernels * taps,
+                      .source_row = run,
+                      .sum = sum + ((t - t0) * op.stride[0] + kt) * grid.frame() +
+                             h * op.stride[1] * grid.row(),
+                      .sum_row = grid.row(),
+                      .sum_step = op.stride[2] * grid.channels},
+                     op.kernel[1], run / kVector);
       }
+    }
+  }
+}
+
+/// Where one kernel's gradient is not zero in one output frame: as offsets in the padded input.
+/// @param g the kernel's first number, one every `kernels`
+void frame_entries(const Conv3d& op, const float* g, int64_t kernels, int64_t OH, int64_t OW,
+                   const PaddedGrid& grid, std::vector<Entry>& entries) {
+  entries.clear();
+  for (int64_t h = 0; h < OH; ++h) {
+    for (int64_t w = 0; w < OW; ++w, g += kernels) {
+      if (*g == 0) continue;
+      entries.push_back(
+          {h * op.stride[1] * grid.row() + w * op.stride[2] * grid.channels, *g});
     }
   }
 }
@@ -162,13 +197,13 @@ std::vector<float> padded_input(const PaddedGrid& grid, const at::Tensor& x,
 }  // namespace
 
 bool is_stem(const Conv3d& op) {
-  return op.groups == 1 && op.in_channels <= 4 && op.dilation == Triple{1, 1, 1} &&
-         vectors_of(op) <= kMostVectors;
+  return op.groups == 1 && op.in_channels <= 6 && op.dilation == Triple{1, 1, 1} &&
+         run_of(op) <= kMostVectors * kVector;
 }
 
 at::Tensor stem_runs(const Conv3d& op, const at::Tensor& weight) {
-  const at::Tensor runs = weight.permute({2, 3, 0, 4, 1}).flatten(3).flatten(0, 1);
-  const std::array<int64_t, 2> zeros{0, vectors_of(op) * kVector - runs.size(2)};
+  const at::Tensor runs = weight.permute({2, 0, 3, 4, 1}).flatten(3);
+  const std::array<int64_t, 2> zeros{0, run_of(op) - runs.size(3)};
   return at::constant_pad_nd(runs, zeros).contiguous();
 }
 
@@ -219,30 +254,28 @@ at::Tensor stem_weight_gradient(const Conv3d& op, const at::Tensor& g, const at:
                     static_cast<int>(x.size(2))};
   const PaddedGrid grid(op, g.sizes().slice(0, 3), size, op.padding.before);
   const std::vector<float> input = padded_input(grid, x, op.padding.before);
-  const int64_t vectors = vectors_of(op), run = vectors * kVector;
+  const int64_t run = run_of(op);
   const int64_t rows = int64_t{1} * op.kernel[0] * op.kernel[1];
-  at::Tensor products = at::empty({kernels, rows, run}, g.options());
+  at::Tensor products = at::zeros({kernels, rows, run}, g.options());
   at::parallel_for(0, kernels, 1, [&](int64_t begin, int64_t end) {
     std::vector<Entry> entries;
-    for (int64_t k = begin; k < end; ++k) {
-      entries.clear();
-      const float* value = g.data_ptr<float>() + k;
-      for (int64_t t = 0; t < OT; ++t) {
-        for (int64_t h = 0; h < OH; ++h) {
-          for (int64_t w = 0; w < OW; ++w, value += kernels) {
-            if (*value == 0) continue;
-            entries.push_back({t * op.stride[0] * grid.frame() + h * op.stride[1] * grid.row() +
-                                   w * op.stride[2] * grid.channels,
-                               *value});
-          }
+    for (int64_t t = 0; t < OT; ++t) {  // what one frame meets stays in the cache
+      for (int64_t k = begin; k < end; ++k) {
+        frame_entries(op, g.data_ptr<float>() + t * OH * OW * kernels + k, kernels, OH, OW, grid,
+                      entries);
+        if (entries.empty()) continue;
+        const auto all = static_cast<int64_t>(entries.size());
+        for (int64_t kt = 0; kt < op.kernel[0]; ++kt) {
+          add_products({.entries = entries.data(),
+                        .ends = &all,
+                        .count = 1,
+                        .source = input.data() + (t * op.stride[0] + kt) * grid.frame(),
+                        .source_row = grid.row(),
+                        .sum = products.data_ptr<float>() + (k * rows + kt * op.kernel[1]) * run,
+                        .sum_row = run,
+                        .sum_step = run},
+                       op.kernel[1], run / kVector);
         }
-      }
-      float* to = products.data_ptr<float>() + k * rows * run;
-      std::fill_n(to, rows * run, 0.0F);
-      for (int64_t r = 0; r < rows; ++r) {
-        const int64_t offset =
-            r / op.kernel[1] * grid.frame() + r % op.kernel[1] * grid.row();
-        add_products(entries, input.data() + offset, vectors, to + r * run);
       }
     }
   });

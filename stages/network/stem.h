@@ -12,11 +12,11 @@
 
 namespace cfp {
 
-/// @return whether the functions below take this convolution: one group, no dilation, rows of at most
-///         32 numbers (taps over the width times input channels)
+/// @return whether the functions below take this convolution: one group, no dilation, at most 6
+///         input channels, at most 48 numbers in a row of taps over all of them
 bool is_stem(const Conv3d& op);
 
-/// Weights in the order that stem_input_gradient() reads: [kT * kH, C_out, run], where a run is the
+/// Weights in the order that stem_input_gradient() reads: [kT, C_out, kH, run], where a run is the
 /// row of kW * C_in numbers, padded with zeros to whole vectors.
 at::Tensor stem_runs(const Conv3d& op, const at::Tensor& weight);
 

@@ -6,9 +6,11 @@
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/max_pool3d_with_indices.h>
 #include <ATen/ops/max_pool3d_with_indices_backward.h>
+#include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
 
+#include <array>
 #include <limits>
 
 #include "stages/network/tensor_kernels_cpu.h"
@@ -70,6 +72,15 @@ OutputGradient relu_gradient(at::Tensor gradient, const at::Tensor& value,
   return result;
 }
 
+at::Tensor gather_channels(const at::Tensor& x, std::int64_t clip,
+                           const std::vector<std::int64_t>& channels) {
+  const at::Tensor rows = x[clip].permute({1, 2, 3, 0});
+  if (static_cast<std::int64_t>(channels.size()) == rows.size(3)) return rows.contiguous();
+  if (cpu::takes({x})) return cpu::gather_channels(x, clip, channels);
+  const at::Tensor indices = at::tensor(channels, at::kLong).to(x.device());
+  return rows.index_select(3, indices).contiguous();
+}
+
 at::Tensor scale_shift(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift,
                        bool relu) {
   if (cpu::takes({x})) return cpu::scale_shift(x, scale, shift, relu);
@@ -117,9 +128,10 @@ at::Tensor relevance_ratio(const at::Tensor& relevance, at::Tensor activation) {
   return at::where(activation > 0, ratio, at::zeros_like(ratio));
 }
 
-at::Tensor positive_product(const at::Tensor& x, at::Tensor factor) {
-  if (cpu::takes({x, factor})) return cpu::positive_product(x, std::move(factor));
-  return x.clamp_min(0) * factor;
+at::Tensor positive_product(const at::Tensor& x, at::Tensor factor, const at::Tensor& add_to) {
+  if (cpu::takes({x, factor, add_to})) return cpu::positive_product(x, std::move(factor), add_to);
+  const at::Tensor product = x.clamp_min(0) * factor;
+  return add_to.defined() ? product + add_to : product;
 }
 
 AddendRelevance split_relevance(const at::Tensor& relevance, const at::Tensor& value,

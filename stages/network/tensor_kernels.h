@@ -7,7 +7,7 @@
 
 #include <ATen/core/Tensor.h>
 
-#include <optional>
+#include <vector>
 
 #include "stages/network/graph.h"
 
@@ -38,6 +38,14 @@ struct OutputGradient {
 OutputGradient relu_gradient(at::Tensor gradient, const at::Tensor& value,
                              const at::Tensor& residual, bool relu);
 
+/// Some channels of one clip as rows.
+///
+/// @param x        [B, C, T, H, W]
+/// @param channels ascending
+/// @return [T, H, W, channels.size()], contiguous
+at::Tensor gather_channels(const at::Tensor& x, std::int64_t clip,
+                           const std::vector<std::int64_t>& channels);
+
 /// y = x * scale + shift channel by channel, then perhaps ReLU; scale and shift are [C].
 at::Tensor scale_shift(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift,
                        bool relu);
@@ -54,8 +62,8 @@ at::Tensor avg_pool_gradient(const at::Tensor& gradient, const at::Tensor& x,
 /// @return relevance / activation where activation > 0, else 0; may overwrite `activation`
 at::Tensor relevance_ratio(const at::Tensor& relevance, at::Tensor activation);
 
-/// @return max(x, 0) * factor; may overwrite `factor`
-at::Tensor positive_product(const at::Tensor& x, at::Tensor factor);
+/// @return max(x, 0) * factor, plus `add_to` where that is defined; may overwrite `factor`
+at::Tensor positive_product(const at::Tensor& x, at::Tensor factor, const at::Tensor& add_to);
 
 /// Splits the relevance of y = act(z + residual) by the positive parts of the two addends.
 struct AddendRelevance {

@@ -3,14 +3,12 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
-#include <ATen/ops/zeros_like.h>
 
 #include <algorithm>
 #include <limits>
 #include <vector>
 
 #include "stages/network/multiversion.h"
-
 
 namespace cfp::cpu {
 namespace {
@@ -139,6 +137,11 @@ CFP_MULTIVERSION void product(const float* __restrict x, float* __restrict f, in
   for (int64_t i = 0; i < n; ++i) f[i] *= std::max(x[i], 0.0F);
 }
 
+CFP_MULTIVERSION void add_product(const float* __restrict x, const float* __restrict add_to,
+                                  float* __restrict f, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) f[i] = f[i] * std::max(x[i], 0.0F) + add_to[i];
+}
+
 CFP_MULTIVERSION void split(const float* __restrict relevance, const float* __restrict y,
                             const float* __restrict r, int64_t n, float* __restrict first,
                             float* __restrict second) {
@@ -153,62 +156,14 @@ CFP_MULTIVERSION void split(const float* __restrict relevance, const float* __re
 
 constexpr int64_t kGrain = 1 << 14;
 
-// ---- max pooling -----------------------------------------------------------------------------
+// ---- gathering -------------------------------------------------------------------------------
 
-/// The part of a window that lies inside the tensor, along one axis.
-struct Span {
-  int64_t begin, end;
-  bool clipped;
-};
-
-Span window(int64_t out, int axis, const MaxPool3d& pool, int64_t size) {
-  const int64_t start = out * pool.stride[axis] - pool.padding.before[axis];
-  const int64_t stop = start + pool.kernel[axis];
-  // A window of ceil_mode may also reach past the padding; that part never counts.
-  const int64_t padded_stop = std::min(stop, size + pool.padding.after[axis]);
-  return {std::max<int64_t>(start, 0), std::min(stop, size), start < 0 || padded_stop > size};
-}
-
-CFP_MULTIVERSION void max_row(const float* __restrict x, int64_t channels, float* __restrict y) {
-  for (int64_t c = 0; c < channels; ++c) y[c] = std::max(y[c], x[c]);
-}
-
-/// Writes `position` where a channel's maximum y is found at x. Positions come last to first, so that
-/// the first of equals stays.
-CFP_MULTIVERSION void mark_row(const float* __restrict x, const float* __restrict y, int position,
-                               int64_t channels, int* __restrict winner) {
-  for (int64_t c = 0; c < channels; ++c) winner[c] = x[c] == y[c] ? position : winner[c];
-}
-
-/// For every output position and channel the input position of its maximum, in its clip; -1 where the
-/// padding won.
-std::vector<int> winners(const MaxPool3d& pool, const at::Tensor& x, const at::Tensor& y) {
-  const int64_t channels = x.size(1), T = x.size(2), H = x.size(3), W = x.size(4);
-  const int64_t OT = y.size(2), OH = y.size(3), OW = y.size(4);
-  const float* in = x.data_ptr<float>();
-  const float* top = y.data_ptr<float>();
-  std::vector<int> winner(static_cast<std::size_t>(y.numel()), -1);
-  at::parallel_for(0, x.size(0) * OT * OH, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t line = begin; line < end; ++line) {
-      const float* clip = in + line / (OT * OH) * T * H * W * channels;
-      const Span t = window(line / OH % OT, 0, pool, T);
-      const Span h = window(line % OH, 1, pool, H);
-      for (int64_t ow = 0; ow < OW; ++ow) {
-        const Span w = window(ow, 2, pool, W);
-        const int64_t out = (line * OW + ow) * channels;
-        for (int64_t it = t.end; it-- > t.begin;) {
-          for (int64_t ih = h.end; ih-- > h.begin;) {
-            for (int64_t iw = w.end; iw-- > w.begin;) {
-              const int64_t position = (it * H + ih) * W + iw;
-              mark_row(clip + position * channels, top + out, static_cast<int>(position), channels,
-                       winner.data() + out);
-            }
-          }
-        }
-      }
-    }
-  });
-  return winner;
+CFP_MULTIVERSION void gather_rows(const float* __restrict x, int64_t rows, int64_t row,
+                                  const int* __restrict channels, int64_t n,
+                                  float* __restrict out) {
+  for (int64_t p = 0; p < rows; ++p) {
+    for (int64_t i = 0; i < n; ++i) out[p * n + i] = x[p * row + channels[i]];
+  }
 }
 
 }  // namespace
@@ -254,64 +209,18 @@ at::Tensor scale_shift(const at::Tensor& x, const at::Tensor& scale, const at::T
   return y;
 }
 
-at::Tensor max_pool(const at::Tensor& x, const MaxPool3d& pool, const Triple& out_size) {
-  const int64_t batch = x.size(0), channels = x.size(1);
-  const int64_t T = x.size(2), H = x.size(3), W = x.size(4);
-  at::Tensor y = at::empty({batch, channels, out_size[0], out_size[1], out_size[2]},
-                           x.options().memory_format(kLayout));
-  const float* in = x.data_ptr<float>();
-  float* out = y.data_ptr<float>();
-  const int64_t lines = batch * out_size[0] * out_size[1];
-  at::parallel_for(0, lines, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t line = begin; line < end; ++line) {
-      const int64_t b = line / (out_size[0] * out_size[1]);
-      const Span t = window(line / out_size[1] % out_size[0], 0, pool, T);
-      const Span h = window(line % out_size[1], 1, pool, H);
-      for (int64_t ow = 0; ow < out_size[2]; ++ow) {
-        const Span w = window(ow, 2, pool, W);
-        const bool zero = pool.zero_padding && (t.clipped || h.clipped || w.clipped);
-        float* to = out + (line * out_size[2] + ow) * channels;
-        std::fill_n(to, channels, zero ? 0.0F : -std::numeric_limits<float>::infinity());
-        for (int64_t it = t.begin; it < t.end; ++it) {
-          for (int64_t ih = h.begin; ih < h.end; ++ih) {
-            for (int64_t iw = w.begin; iw < w.end; ++iw) {
-              max_row(in + (((b * T + it) * H + ih) * W + iw) * channels, channels, to);
-            }
-          }
-        }
-      }
-    }
+at::Tensor gather_channels(const at::Tensor& x, int64_t clip,
+                           const std::vector<int64_t>& channels) {
+  const Rows in(x);
+  const std::vector<int> indices(channels.begin(), channels.end());
+  const auto n = static_cast<int64_t>(indices.size());
+  at::Tensor out = at::empty({x.size(2), x.size(3), x.size(4), n}, x.options());
+  const float* from = in.data + clip * in.positions * in.channels;
+  at::parallel_for(0, in.positions, kGrain / in.channels + 1, [&](int64_t begin, int64_t end) {
+    gather_rows(from + begin * in.channels, end - begin, in.channels, indices.data(), n,
+                out.data_ptr<float>() + begin * n);
   });
-  return y;
-}
-
-at::Tensor max_pool_gradient(const at::Tensor& gradient, const at::Tensor& x, const at::Tensor& y,
-                             const MaxPool3d& pool) {
-  const int64_t channels = x.size(1);
-  const int64_t in_positions = x.size(2) * x.size(3) * x.size(4);
-  const int64_t out_positions = y.size(2) * y.size(3) * y.size(4);
-  const std::vector<int> winner = winners(pool, x, y);
-  at::Tensor result = at::zeros_like(x);
-  const float* g = gradient.data_ptr<float>();
-  float* out = result.data_ptr<float>();
-  // Windows overlap in space but never across channels: threads share the channels out.
-  constexpr int64_t kWidth = 16;
-  const int64_t strips = (channels + kWidth - 1) / kWidth;
-  at::parallel_for(0, x.size(0) * strips, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t strip = begin; strip < end; ++strip) {
-      const int64_t clip = strip / strips;
-      const int64_t c0 = strip % strips * kWidth;
-      const int64_t c1 = std::min(c0 + kWidth, channels);
-      float* to = out + clip * in_positions * channels;
-      for (int64_t o = clip * out_positions; o < (clip + 1) * out_positions; ++o) {
-        for (int64_t c = c0; c < c1; ++c) {
-          const int64_t position = winner[static_cast<std::size_t>(o * channels + c)];
-          if (position >= 0) to[position * channels + c] += g[o * channels + c];
-        }
-      }
-    }
-  });
-  return result;
+  return out;
 }
 
 at::Tensor relevance_ratio(const at::Tensor& relevance, at::Tensor activation) {
@@ -321,9 +230,15 @@ at::Tensor relevance_ratio(const at::Tensor& relevance, at::Tensor activation) {
   return activation;
 }
 
-at::Tensor positive_product(const at::Tensor& x, at::Tensor factor) {
+at::Tensor positive_product(const at::Tensor& x, at::Tensor factor, const at::Tensor& add_to) {
   at::parallel_for(0, factor.numel(), kGrain, [&](int64_t begin, int64_t end) {
-    product(x.data_ptr<float>() + begin, factor.data_ptr<float>() + begin, end - begin);
+    const float* from = x.data_ptr<float>() + begin;
+    float* to = factor.data_ptr<float>() + begin;
+    if (add_to.defined()) {
+      add_product(from, add_to.data_ptr<float>() + begin, to, end - begin);
+    } else {
+      product(from, to, end - begin);
+    }
   });
   return factor;
 }

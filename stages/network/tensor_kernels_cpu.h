@@ -17,13 +17,15 @@ bool takes(std::initializer_list<at::Tensor> tensors);
 ChannelSums contribution_sums(const at::Tensor& gradient, const at::Tensor& value);
 OutputGradient relu_gradient(at::Tensor gradient, const at::Tensor& value,
                              const at::Tensor& residual, bool relu);
+at::Tensor gather_channels(const at::Tensor& x, std::int64_t clip,
+                           const std::vector<std::int64_t>& channels);
 at::Tensor scale_shift(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift,
                        bool relu);
 at::Tensor max_pool(const at::Tensor& x, const MaxPool3d& pool, const Triple& out_size);
 at::Tensor max_pool_gradient(const at::Tensor& gradient, const at::Tensor& x, const at::Tensor& y,
                              const MaxPool3d& pool);
 at::Tensor relevance_ratio(const at::Tensor& relevance, at::Tensor activation);
-at::Tensor positive_product(const at::Tensor& x, at::Tensor factor);
+at::Tensor positive_product(const at::Tensor& x, at::Tensor factor, const at::Tensor& add_to);
 AddendRelevance split_relevance(const at::Tensor& relevance, const at::Tensor& value,
                                 const at::Tensor& residual);
 

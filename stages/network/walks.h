@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "stages/network/bounded_input.h"
 #include "stages/network/executor.h"
 #include "stages/network/tensor_kernels.h"
 
@@ -35,11 +36,6 @@ void walk_gradient(const Executor& executor, const Trace& trace, const at::Tenso
 /// Called with the positive relevance R of a node's value [B, C, T, H, W].
 using RelevanceVisitor = std::function<void(NodeId, const at::Tensor&)>;
 
-/// Lowest and highest value that each channel of the input can have, for the rule at the first layer.
-struct InputBounds {
-  std::vector<double> low, high;  ///< [C], in the units of the network's input
-};
-
 /// Walks positive relevance from one class a clip; relevance sums to 1 where it enters the classifier.
 ///
 /// Convolutions share by positive weights and inputs (z+), pools by value, additions by positive
@@ -48,7 +44,7 @@ struct InputBounds {
 /// @param classes one class index a clip
 /// @throws SystemError a node that relevance cannot be led through; names it and its operation
 void walk_excitation(const Executor& executor, const Trace& trace, std::span<const int> classes,
-                     const InputBounds& bounds, const WalkPlan& plan,
+                     const BoundedInput& input, const WalkPlan& plan,
                      const RelevanceVisitor& visit);
 
 }  // namespace cfp

@@ -188,13 +188,6 @@ at::Tensor bundle_weight(const Conv3d& op, const at::Tensor& weight, const EdgeI
 
 }  // namespace
 
-at::Tensor gather_channels(const at::Tensor& tensor, int64_t clip,
-                           const std::vector<int64_t>& channels) {
-  const at::Tensor rows = tensor[clip].permute({1, 2, 3, 0});
-  if (static_cast<int64_t>(channels.size()) == rows.size(3)) return rows.contiguous();
-  return rows.index_select(3, index_tensor(channels, tensor.device())).contiguous();
-}
-
 at::Tensor edge_scores(const Convolution& layer, const EdgeInput& input) {
   const Conv3d& op = layer.op();
   const at::Tensor weight = layer.weight().flatten(2);

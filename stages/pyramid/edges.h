@@ -11,12 +11,6 @@
 
 namespace cfp {
 
-/// Channels of one clip's tensor as rows: [T, H, W, n], contiguous.
-///
-/// @param tensor [B, C, T, H, W]
-at::Tensor gather_channels(const at::Tensor& tensor, std::int64_t clip,
-                           const std::vector<std::int64_t>& channels);
-
 /// What one layer's edges are computed from, for one clip and the channels asked for.
 struct EdgeInput {
   at::Tensor gradient;                  ///< [T', H', W', kernels.size()]: s at the layer's output

@@ -55,18 +55,20 @@ at::Device parse_device(const std::string& name) {
 /// What 8-bit values become: x * scale + shift, channel by channel.
 struct Normalisation {
   at::Tensor scale, shift;  ///< [3]
-  InputBounds bounds;
+  std::shared_ptr<const BoundedInput> input;
 };
 
 Normalisation normalisation_of(const PreprocessOptions& options, at::Device device) {
   Normalisation result;
   std::vector<double> scale, shift;
+  InputBounds bounds;
   for (std::size_t c = 0; c < 3; ++c) {
     scale.push_back((options.range_max - options.range_min) / 255 / options.std[c]);
     shift.push_back((options.range_min - options.mean[c]) / options.std[c]);
-    result.bounds.low.push_back(shift[c]);
-    result.bounds.high.push_back(255 * scale[c] + shift[c]);
+    bounds.low.push_back(shift[c]);
+    bounds.high.push_back(255 * scale[c] + shift[c]);
   }
+  result.input = std::make_shared<const BoundedInput>(std::move(bounds));
   result.scale = at::tensor(scale, at::kDouble).to(device, at::kFloat);
   result.shift = at::tensor(shift, at::kDouble).to(device, at::kFloat);
   return result;
@@ -241,7 +243,7 @@ std::vector<ExplainOutcome> Explainer::explain(std::span<const Clip> clips) {
                                     parts.options);
     std::vector<std::vector<Tube>> tubes;
     if (parts.options.tubes == TubeKind::kExcitation) {
-      tubes = excitation_tubes(*parts.executor, trace, classes, parts.normalisation.bounds,
+      tubes = excitation_tubes(*parts.executor, trace, classes, *parts.normalisation.input,
                                parts.plan, relevance);
     }
     std::vector<ExplainOutcome> outcomes;

@@ -1,5 +1,6 @@
 #include "stages/pyramid/gradient_scorer.h"
 
+#include "stages/network/tensor_kernels.h"
 #include "stages/pyramid/edges.h"
 #include "stages/pyramid/selection.h"
 

@@ -29,12 +29,12 @@ Tube sum_found(const at::Tensor& relevance, const ChannelRelevance& channels) {
 
 std::vector<std::vector<Tube>> excitation_tubes(
     const Executor& executor, const Trace& trace, std::span<const int> classes,
-    const InputBounds& bounds, const PyramidPlan& plan,
+    const BoundedInput& input, const PyramidPlan& plan,
     const std::vector<std::vector<NodeRelevance>>& relevance) {
   std::vector<std::vector<Tube>> tubes(classes.size(), std::vector<Tube>(plan.layers.size()));
   const WalkPlan walk = plan_walk(executor.graph(), plan.wanted_tube);
   walk_excitation(
-      executor, trace, classes, bounds, walk, [&](NodeId id, const at::Tensor& values) {
+      executor, trace, classes, input, walk, [&](NodeId id, const at::Tensor& values) {
         for (std::size_t clip = 0; clip < classes.size(); ++clip) {
           for (std::size_t l = 0; l < plan.layers.size(); ++l) {
             if (plan.layers[l].tube != id) continue;

@@ -18,7 +18,7 @@ namespace cfp {
 ///         classifier behind an average the tensor that is averaged
 std::vector<std::vector<Tube>> excitation_tubes(
     const Executor& executor, const Trace& trace, std::span<const int> classes,
-    const InputBounds& bounds, const PyramidPlan& plan,
+    const BoundedInput& input, const PyramidPlan& plan,
     const std::vector<std::vector<NodeRelevance>>& relevance);
 
 }  // namespace cfp
