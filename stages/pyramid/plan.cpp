@@ -68,6 +68,11 @@ PyramidPlan plan_pyramid(const NetworkGraph& graph, const ExplainOptions& option
       plan.wanted_tube[index(tube)] = true;
     }
   }
+  if (plan.layers.empty()) {
+    throw ConfigError(fmt::format(
+        "explain.depth: no layer has a depth up to {}; the classifier has 1, and 0 means all",
+        options.depth));
+  }
   std::ranges::stable_sort(plan.layers, {}, &PyramidPlan::Layer::depth);
   for (std::size_t i = 0; i < plan.layers.size(); ++i) {
     plan.layer_of_node[index(plan.layers[i].node)] = static_cast<int>(i);

@@ -48,9 +48,10 @@ class Reach {
   void through_layer(NodeId id, const Marks& marks) {
     const Node& node = graph_.node(id);
     NodeRelevance& known = relevance_[index(id)];
-    if (node.inputs.size() == 2 && known.addends.size() == 2) {
-      through_found(marks, known.addends[0]);
-      unite(marks_[index(node.inputs[1])], through_found(marks, known.addends[1]));
+    if (node.inputs.size() == 2) {
+      if (!known.addends.empty()) through_found(marks, known.addends[0]);
+      unite(marks_[index(node.inputs[1])],
+            known.addends.empty() ? marks : through_found(marks, known.addends[1]));
     }
     if (!known.kernels) return;
     const Marks kernels = through_found(marks, *known.kernels);
@@ -88,9 +89,10 @@ std::vector<ChannelSource> route_channel(const NetworkGraph& graph, NodeId id, i
   const Node& node = graph.node(id);
   if (std::holds_alternative<Input>(node.op)) return {};
   if (std::holds_alternative<Concat>(node.op)) {
+    int offset = 0;
     for (const NodeId input : node.inputs) {
-      if (channel < graph.channels(input)) return {{input, channel}};
-      channel -= graph.channels(input);
+      if (channel < offset + graph.channels(input)) return {{input, channel - offset}};
+      offset += graph.channels(input);
     }
     throw std::out_of_range(fmt::format("node '{}' has no channel {}", node.name, channel));
   }
