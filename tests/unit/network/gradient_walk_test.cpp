@@ -235,5 +235,37 @@ TEST(GradientWalk, AddsUpWhatComesBackFromBothSidesOfAnAddition) {
   }
 }
 
+/// Both addends have a ReLU, whose step back overwrites the gradient: they must not share one.
+TEST(GradientWalk, GivesEachAddendAGradientOfItsOwn) {
+  NetworkGraph graph;
+  const NodeId input = graph.add("input", Input{});
+  const Conv3d pointwise{.in_channels = 3, .out_channels = 8};
+  const NodeId left = graph.add("left", pointwise, {input});
+  const NodeId left_relu = graph.add("left_relu", Relu{}, {left});
+  const NodeId right = graph.add("right", pointwise, {input});
+  const NodeId right_relu = graph.add("right_relu", Relu{}, {right});
+  const NodeId sum = graph.add("sum", Add{}, {left_relu, right_relu});
+  const NodeId mean = graph.add("mean", GlobalAverage{}, {sum});
+  graph.add("fc", Linear{.in_features = 8, .out_features = 2}, {mean});
+  Network network;
+  network.weights = formula_weights(graph, 3);
+  network.graph = graph;
+  const at::Tensor clips = random_tensor({kBatch, 3, 2, 9, 9}, 1);
+  const at::Tensor weights = one_hot(0, 2);
+  for (const bool optimise : {false, true}) {
+    const Executor executor(network, {.optimise = optimise});
+    const Network prepared = optimise ? cfp::optimise(network) : network;
+    const auto reference = run_reference(prepared.graph, prepared.weights, clips);
+    const auto visited = walk(executor, clips, weights, std::vector<bool>(reference.size(), true));
+    for (std::size_t id = 0; id < reference.size(); ++id) {
+      SCOPED_TRACE(prepared.graph.nodes()[id].name);
+      // One layer deep: few roundings, and no ReLU of this clip is decided by them.
+      EXPECT_TRUE(close_to(
+          visited[id].gradient,
+          reference_gradient(reference.back().value.flatten(1), reference[id].sum, weights), 1e-6));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace cfp::test
