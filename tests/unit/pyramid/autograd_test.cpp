@@ -62,11 +62,13 @@ class AutogradNetwork {
     return normed && !std::holds_alternative<Linear>(graph_.node(layer).op) ? readers[0] : layer;
   }
 
-  /// [2, C]: P and N of a node's value.
-  std::pair<at::Tensor, at::Tensor> sums(NodeId id) const {
-    const at::Tensor& value = values_[test::at_node(id)];
+  /// P and N [C] of a node's value.
+  std::pair<at::Tensor, at::Tensor> sums(NodeId id) const { return sums(id, id); }
+  /// P and N [C] of an addend, by the gradient at the sum.
+  std::pair<at::Tensor, at::Tensor> sums(NodeId value_at, NodeId gradient_at) const {
+    const at::Tensor value = values_[test::at_node(value_at)].detach();
     const at::Tensor product =
-        (value.grad() * value.detach()).reshape({value.size(1), -1}).detach();
+        (values_[test::at_node(gradient_at)].grad() * value).reshape({value.size(1), -1}).detach();
     return {product.clamp_min(0).sum(1), (-product).clamp_min(0).sum(1)};
   }
 
@@ -200,10 +202,20 @@ void expect_as_autograd(const test::TestNetwork& made, int class_index, std::uin
     expect_sums(layer.channels, autograd.sums(graph.node(id).inputs[0]));
     expect_edges(layer, autograd.edges(id));
   }
+  EXPECT_EQ(static_cast<int64_t>(pyramid.additions.size()),
+            std::ranges::count_if(graph.nodes(), [](const Node& node) {
+              return std::holds_alternative<Add>(node.op);
+            }));
   for (const PyramidAddition& addition : pyramid.additions) {
     SCOPED_TRACE("addition " + addition.name);
     const NodeId id = graph.find(addition.name);
     expect_sums(addition.sum, autograd.sums(id));
+    const std::vector<NodeId>& addends = graph.node(id).inputs;
+    const NodeId first = autograd.output_of(graph.find(addition.addend_names.at(0)));
+    ASSERT_TRUE(first == addends[0] || first == addends[1]) << addition.addend_names[0];
+    expect_sums(addition.addends.at(0), autograd.sums(first, id));
+    const NodeId second = addends[0] == first ? addends[1] : addends[0];
+    expect_sums(addition.addends.at(1), autograd.sums(second, id));
   }
 }
 
