@@ -100,7 +100,7 @@ class ExcitationWalk {
       give(node.inputs[1], split.residual);
     } else if (std::holds_alternative<AvgPool3d>(node.op) ||
                std::holds_alternative<GlobalAverage>(node.op)) {
-      const at::Tensor ratio = relevance_ratio(relevance, y.clone());
+      const at::Tensor ratio = relevance_ratio(relevance, positive_mean(id));
       give(node.inputs[0],
            positive_product(x, executor_.input_gradient(id, 0, ratio, values_, {}), {}));
     } else {
@@ -115,6 +115,16 @@ class ExcitationWalk {
         give(node.inputs[i], executor_.input_gradient(id, i, relevance, values_, {}));
       }
     }
+  }
+
+  /// The average that a pooling node takes, of the positive part of its input: as with z+, what is
+  /// negative has no share, or the shares of the rest would sum to more than 1.
+  at::Tensor positive_mean(NodeId id) const {
+    const Node& node = graph_.node(id);
+    if (non_negative_[index(node.inputs[0])]) return values_[index(id)].clone();
+    const at::Tensor x = values_[index(node.inputs[0])].clamp_min(0);
+    const auto* pool = std::get_if<AvgPool3d>(&node.op);
+    return pool != nullptr ? avg_pool(x, *pool) : x.mean({2, 3, 4}, true);
   }
 
   /// @param relevance at the convolution's own output, without what a shortcut added

@@ -33,6 +33,12 @@ struct Entry {
   float value;
 };
 
+/// Keeps an entry if it is not zero; written either way, as a branch would be guessed wrong too often.
+CFP_INLINE void append(Entry*& next, const Entry& entry) {
+  *next = entry;
+  next += entry.value != 0 ? 1 : 0;
+}
+
 /// sum[r] += value * source[r] over R rows of N vectors, for every entry. The sums stay in registers
 /// while the entries pass.
 template <int64_t R, int64_t N>
@@ -87,19 +93,30 @@ CFP_INLINE void add_strip(const Strip& s, int64_t vectors) {
   }
 }
 
-/// Adds the products of a strip, `rows` rows of `vectors` vectors at each place.
-CFP_MULTIVERSION void add_products(Strip s, int64_t rows, int64_t vectors) {
-  switch (rows) {  // the usual heights of stems at once
-    case 3: return add_strip<3>(s, vectors);
-    case 5: return add_strip<5>(s, vectors);
-    case 7: return add_strip<7>(s, vectors);
-    default: break;
+/// Adds the products of a strip, `rows` rows of `vectors` vectors at each place, at most `at_once`
+/// rows in one go.
+CFP_MULTIVERSION void add_products(Strip s, int64_t rows, int64_t vectors, int64_t at_once) {
+  while (rows > 0) {
+    const int64_t now = std::min(rows, at_once);
+    switch (now) {
+      case 1: add_strip<1>(s, vectors); break;
+      case 2: add_strip<2>(s, vectors); break;
+      case 3: add_strip<3>(s, vectors); break;
+      default: add_strip<4>(s, vectors); break;
+    }
+    s.source += now * s.source_row;
+    s.sum += now * s.sum_row;
+    rows -= now;
   }
-  for (int64_t row = 0; row < rows; ++row) {
-    add_strip<1>(s, vectors);
-    s.source += s.source_row;
-    s.sum += s.sum_row;
-  }
+}
+
+/// Rows of taps in one go: few enough that the sums stay in registers, and that the weights of all
+/// kernels stay in a first-level cache.
+constexpr int64_t kMostRows = 4;
+constexpr int64_t kCachedWeights = 8192;
+
+int64_t rows_at_once(int64_t kernels, int64_t run) {
+  return std::clamp<int64_t>(kCachedWeights / (kernels * run), 1, kMostRows);
 }
 
 CFP_MULTIVERSION void add_numbers(const float* __restrict from, int64_t n, float* __restrict to) {
@@ -134,19 +151,17 @@ void slab_gradient(const Conv3d& op, const at::Tensor& runs, const at::Tensor& g
                    int64_t t1, const PaddedGrid& grid, float* sum) {
   const int64_t OH = g_clip.size(1), OW = g_clip.size(2), kernels = g_clip.size(3);
   const int64_t run = run_of(op), taps = op.kernel[1] * run;
-  std::vector<Entry> entries;
+  std::vector<Entry> entries(static_cast<std::size_t>(OW * kernels + 1));
   std::vector<int64_t> ends(static_cast<std::size_t>(OW));
   for (int64_t t = t0; t < t1; ++t) {
     for (int64_t h = 0; h < OH; ++h) {
-      entries.clear();
       const float* g = g_clip.data_ptr<float>() + (t * OH + h) * OW * kernels;
+      Entry* next = entries.data();
       for (int64_t w = 0; w < OW; ++w) {
-        for (int64_t k = 0; k < kernels; ++k) {
-          if (g[w * kernels + k] != 0) entries.push_back({k * taps, g[w * kernels + k]});
-        }
-        ends[static_cast<std::size_t>(w)] = static_cast<int64_t>(entries.size());
+        for (int64_t k = 0; k < kernels; ++k) append(next, {k * taps, g[w * kernels + k]});
+        ends[static_cast<std::size_t>(w)] = next - entries.data();
       }
-      if (entries.empty()) continue;
+      if (next == entries.data()) continue;
       for (int64_t kt = 0; kt < op.kernel[0]; ++kt) {
         add_products({.entries = entries.data(),
                       .ends = ends.data(),
@@ -157,24 +172,32 @@ void slab_gradient(const Conv3d& op, const at::Tensor& runs, const at::Tensor& g
                              h * op.stride[1] * grid.row(),
                       .sum_row = grid.row(),
                       .sum_step = op.stride[2] * grid.channels},
-                     op.kernel[1], run / kVector);
+                     op.kernel[1], run / kVector, rows_at_once(kernels, run));
       }
     }
   }
 }
 
-/// Where one kernel's gradient is not zero in one output frame: as offsets in the padded input.
-/// @param g the kernel's first number, one every `kernels`
-void frame_entries(const Conv3d& op, const float* g, int64_t kernels, int64_t OH, int64_t OW,
-                   const PaddedGrid& grid, std::vector<Entry>& entries) {
-  entries.clear();
-  for (int64_t h = 0; h < OH; ++h) {
-    for (int64_t w = 0; w < OW; ++w, g += kernels) {
-      if (*g == 0) continue;
-      entries.push_back(
-          {h * op.stride[1] * grid.row() + w * op.stride[2] * grid.channels, *g});
+/// Where one kernel's gradient is not zero in a few output rows, as offsets in a frame of the padded
+/// input.
+/// @param g    the kernel's gradient at row h0
+/// @param from from one position to the next
+/// @return end of the entries
+Entry* find_entries(const Conv3d& op, const float* g, int64_t from, int64_t h0, int64_t h1,
+                    int64_t OW, const PaddedGrid& grid, Entry* entries) {
+  for (int64_t h = h0; h < h1; ++h) {
+    for (int64_t w = 0; w < OW; ++w, g += from) {
+      append(entries, {h * op.stride[1] * grid.row() + w * op.stride[2] * grid.channels, *g});
     }
   }
+  return entries;
+}
+
+/// Output rows handled together: as many as have their input rows in a first-level cache.
+int64_t rows_together(const Conv3d& op, const PaddedGrid& grid) {
+  constexpr int64_t kCached = 8192;  // numbers
+  const int64_t rows = kCached / grid.row() - op.kernel[1];
+  return std::clamp<int64_t>(rows / op.stride[1] + 1, 1, 16);
 }
 
 /// x [T, H, W, C] with zeros around it, and a vector's room behind.
@@ -257,24 +280,28 @@ at::Tensor stem_weight_gradient(const Conv3d& op, const at::Tensor& g, const at:
   const int64_t run = run_of(op);
   const int64_t rows = int64_t{1} * op.kernel[0] * op.kernel[1];
   at::Tensor products = at::zeros({kernels, rows, run}, g.options());
+  const int64_t together = rows_together(op, grid);
+  const int64_t blocks = (OH + together - 1) / together;
   at::parallel_for(0, kernels, 1, [&](int64_t begin, int64_t end) {
-    std::vector<Entry> entries;
-    for (int64_t t = 0; t < OT; ++t) {  // what one frame meets stays in the cache
+    std::vector<Entry> entries(static_cast<std::size_t>(together * OW + 1));
+    for (int64_t block = 0; block < OT * blocks; ++block) {
+      const int64_t t = block / blocks, h = block % blocks * together;
+      const float* rows_of_g = g.data_ptr<float>() + (t * OH + h) * OW * kernels;
       for (int64_t k = begin; k < end; ++k) {
-        frame_entries(op, g.data_ptr<float>() + t * OH * OW * kernels + k, kernels, OH, OW, grid,
-                      entries);
-        if (entries.empty()) continue;
-        const auto all = static_cast<int64_t>(entries.size());
+        const int64_t found = find_entries(op, rows_of_g + k, kernels, h,
+                                           std::min(h + together, OH), OW, grid, entries.data()) -
+                              entries.data();
+        if (found == 0) continue;
         for (int64_t kt = 0; kt < op.kernel[0]; ++kt) {
           add_products({.entries = entries.data(),
-                        .ends = &all,
+                        .ends = &found,
                         .count = 1,
                         .source = input.data() + (t * op.stride[0] + kt) * grid.frame(),
                         .source_row = grid.row(),
                         .sum = products.data_ptr<float>() + (k * rows + kt * op.kernel[1]) * run,
                         .sum_row = run,
                         .sum_step = run},
-                       op.kernel[1], run / kVector);
+                       op.kernel[1], run / kVector, kMostRows);
         }
       }
     }

@@ -28,12 +28,6 @@ std::array<std::int64_t, 6> pad_sizes(const Padding& p) {
 
 std::array<std::int64_t, 3> longs(const Triple& t) { return {t[0], t[1], t[2]}; }
 
-at::Tensor pad_for_max(const at::Tensor& x, const MaxPool3d& pool) {
-  if (pool.padding == Padding{}) return x;
-  const double fill = pool.zero_padding ? 0.0 : -std::numeric_limits<double>::infinity();
-  return at::constant_pad_nd(x, pad_sizes(pool.padding), fill);
-}
-
 Triple pooled_size(const at::Tensor& x, const MaxPool3d& pool) {
   Triple out{};
   for (int axis = 0; axis < 3; ++axis) {
@@ -42,9 +36,28 @@ Triple pooled_size(const at::Tensor& x, const MaxPool3d& pool) {
     const int rest = size - pool.kernel[axis];
     out[axis] = rest / pool.stride[axis] + 1;
     const bool partial = rest % pool.stride[axis] != 0;
-    if (pool.ceil_mode && partial && out[axis] * pool.stride[axis] < size) ++out[axis];
+    // A window that started in the padding behind would hold nothing, unless padding is zeros.
+    const int last_start = pool.zero_padding ? size : size - pool.padding.after[axis];
+    if (pool.ceil_mode && partial && out[axis] * pool.stride[axis] < last_start) ++out[axis];
   }
   return out;
+}
+
+/// The input with its padding, grown or cut at the ends to just what the windows cover, so that
+/// they can be laid out without ceil_mode.
+at::Tensor pad_for_max(const at::Tensor& x, const MaxPool3d& pool) {
+  constexpr double kNever = -std::numeric_limits<double>::infinity();
+  const Triple out = pooled_size(x, pool);
+  const at::Tensor padded =
+      pool.padding == Padding{}
+          ? x
+          : at::constant_pad_nd(x, pad_sizes(pool.padding), pool.zero_padding ? 0.0 : kNever);
+  Padding rest;
+  for (int axis = 0; axis < 3; ++axis) {
+    const int covered = (out[axis] - 1) * pool.stride[axis] + pool.kernel[axis];
+    rest.after[axis] = covered - static_cast<int>(padded.size(axis + 2));
+  }
+  return rest == Padding{} ? padded : at::constant_pad_nd(padded, pad_sizes(rest), kNever);
 }
 
 }  // namespace
@@ -91,7 +104,7 @@ at::Tensor scale_shift(const at::Tensor& x, const at::Tensor& scale, const at::T
 at::Tensor max_pool(const at::Tensor& x, const MaxPool3d& pool) {
   if (cpu::takes({x})) return cpu::max_pool(x, pool, pooled_size(x, pool));
   return std::get<0>(at::max_pool3d_with_indices(pad_for_max(x, pool), longs(pool.kernel),
-                                                 longs(pool.stride), 0, 1, pool.ceil_mode));
+                                                 longs(pool.stride), 0, 1, false));
 }
 
 at::Tensor max_pool_gradient(const at::Tensor& gradient, const at::Tensor& x, const at::Tensor& y,
@@ -101,13 +114,16 @@ at::Tensor max_pool_gradient(const at::Tensor& gradient, const at::Tensor& x, co
   const auto kernel = longs(pool.kernel);
   const auto stride = longs(pool.stride);
   const at::Tensor indices =
-      std::get<1>(at::max_pool3d_with_indices(padded, kernel, stride, 0, 1, pool.ceil_mode));
-  at::Tensor result = at::max_pool3d_with_indices_backward(
-      gradient.contiguous(), padded, kernel, stride, 0, 1, pool.ceil_mode, indices);
+      std::get<1>(at::max_pool3d_with_indices(padded, kernel, stride, 0, 1, false));
+  const at::Tensor result = at::max_pool3d_with_indices_backward(
+      gradient.contiguous(), padded, kernel, stride, 0, 1, false, indices);
+  Padding cut;  // what was put around the input; what was cut off comes back as zeros
   for (int axis = 0; axis < 3; ++axis) {
-    result = result.narrow(axis + 2, pool.padding.before[axis], x.size(axis + 2));
+    cut.before[axis] = -pool.padding.before[axis];
+    cut.after[axis] =
+        static_cast<int>(x.size(axis + 2) - result.size(axis + 2)) + pool.padding.before[axis];
   }
-  return result;
+  return at::constant_pad_nd(result, pad_sizes(cut), 0);
 }
 
 at::Tensor avg_pool(const at::Tensor& x, const AvgPool3d& pool) {
