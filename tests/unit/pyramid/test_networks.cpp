@@ -4,11 +4,13 @@
 #include <map>
 #include <numeric>
 
+#include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros_like.h>
+#include <gtest/gtest.h>
 
 #include "stages/core/formula.h"
 #include "stages/network/builders.h"
@@ -17,6 +19,13 @@
 
 namespace cfp::test {
 namespace {
+
+/// The networks here are too small to share: threads that wait for one another cost more than they
+/// do, most of all where other tests run beside.
+class OneThread : public testing::Environment {
+  void SetUp() override { at::set_num_threads(1); }
+};
+const testing::Environment* const kOneThread = testing::AddGlobalTestEnvironment(new OneThread);
 
 struct Reduction {
   ArchitectureOverrides overrides;
