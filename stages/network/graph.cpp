@@ -341,9 +341,10 @@ std::vector<int> layer_depths(const NetworkGraph& graph) {
     if (after[i] == kNoPath) continue;
     const Node& node = graph.node(id);
     if (is_layer(node)) depths[i] = after[i] + 1;
-    const int before = is_layer(node) ? depths[i] : after[i];
-    for (const NodeId input : node.inputs) {
-      int& best = after[static_cast<std::size_t>(input)];
+    for (std::size_t k = 0; k < node.inputs.size(); ++k) {
+      // What a convolution adds to its own result goes past it, not through it.
+      const int before = is_layer(node) && k == 0 ? depths[i] : after[i];
+      int& best = after[static_cast<std::size_t>(node.inputs[k])];
       best = std::max(best, before);
     }
   }

@@ -120,13 +120,16 @@ at::Tensor unit_stride_scores(const Conv3d& op, const at::Tensor& weight,
 
 at::Tensor bundle_scores(const Conv3d& op, const at::Tensor& weight, const at::Tensor& gradient,
                          const at::Tensor& entering) {
-  const bool plain = gradient.is_cpu() && gradient.scalar_type() == at::kFloat;
-  if (plain && is_stem(op)) {
-    return (stem_weight_gradient(op, gradient.contiguous(), entering.contiguous()) * weight).sum(2);
+  if (op.stride == Triple{1, 1, 1} && op.dilation == Triple{1, 1, 1}) {
+    return unit_stride_scores(op, weight, gradient, entering);
   }
-  const bool unit = op.stride == Triple{1, 1, 1} && op.dilation == Triple{1, 1, 1};
-  return unit ? unit_stride_scores(op, weight, gradient, entering)
-              : dense_scores(op, weight, gradient, entering);
+  Conv3d seen = op;  // of the channels that are asked for
+  seen.in_channels = static_cast<int>(entering.size(3));
+  if (gradient.is_cpu() && gradient.scalar_type() == at::kFloat && is_stem(seen)) {
+    return (stem_weight_gradient(seen, gradient.contiguous(), entering.contiguous()) * weight)
+        .sum(2);
+  }
+  return dense_scores(op, weight, gradient, entering);
 }
 
 /// Positions [first, last) in an ascending list whose values lie in [low, high).
