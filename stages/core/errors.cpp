@@ -1,6 +1,11 @@
 #include "stages/core/errors.h"
 
 namespace cfp {
+namespace {
+
+constexpr FailureReason kLastReason = FailureReason::kTooSmall;
+
+}  // namespace
 
 std::string_view to_string(FailureReason reason) {
   switch (reason) {
@@ -20,7 +25,7 @@ std::string_view to_string(FailureReason reason) {
 }
 
 std::optional<FailureReason> failure_reason(std::string_view name) {
-  for (int i = 0; i <= static_cast<int>(FailureReason::kNotFinite); ++i) {
+  for (int i = 0; i <= static_cast<int>(kLastReason); ++i) {
     const auto reason = static_cast<FailureReason>(i);
     if (to_string(reason) == name) return reason;
   }
