@@ -21,6 +21,17 @@ herr_t collect(unsigned depth, const H5E_error2_t* error, void* out) {
   return 0;
 }
 
+/// Of a failed call of the system HDF5 tells time, descriptor and addresses besides the reason, in
+/// two lines; only the reason helps a user.
+std::string reason_of(const std::string& description) {
+  static constexpr std::string_view kBefore = "error message = '";
+  const std::size_t found = description.find(kBefore);
+  if (found == std::string::npos) return description;
+  const std::size_t begin = found + kBefore.size();
+  const std::size_t end = description.find('\'', begin);
+  return end == std::string::npos ? description : description.substr(begin, end - begin);
+}
+
 struct FreeHdf5Memory {
   void operator()(char* memory) const { H5free_memory(memory); }
 };
@@ -42,7 +53,7 @@ void fail(std::string_view item, std::string_view what) {
   H5Ewalk2(H5E_DEFAULT, H5E_WALK_UPWARD, collect, &text);
   H5Eclear2(H5E_DEFAULT);
   if (text.innermost.empty()) text.innermost = "HDF5 gives no reason";
-  throw SystemError(fmt::format("{}: {}: {}", item, what, text.innermost));
+  throw SystemError(fmt::format("{}: {}: {}", item, what, reason_of(text.innermost)));
 }
 
 Type string_type() {
