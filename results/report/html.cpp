@@ -45,8 +45,8 @@ p.warning { color: var(--warn); background: var(--warn-paper); padding: .6rem .9
 table { border-collapse: collapse; margin: .8rem 0; font-variant-numeric: tabular-nums; }
 caption { text-align: left; padding-bottom: .3rem; }
 th, td { padding: .2rem .7rem; border-bottom: 1px solid var(--line); text-align: left;
-         vertical-align: top; overflow-wrap: anywhere; }
-th { white-space: nowrap; } td.n, th.n { text-align: right; overflow-wrap: normal; }
+         vertical-align: top; max-width: 22rem; overflow-wrap: break-word; }
+th { vertical-align: bottom; } td.n, th.n { text-align: right; } td.n { white-space: nowrap; }
 dl { display: grid; grid-template-columns: max-content auto; gap: .15rem 1.2rem; }
 dt { color: var(--soft); } dd { margin: 0; }
 section.clip { border-top: 1px solid var(--line); margin-top: 1.4rem; }
