@@ -204,6 +204,10 @@ at::Tensor Convolution::forward(const at::Tensor& x, const at::Tensor& residual,
 
 at::Tensor Convolution::input_gradient(const at::Tensor& g, const Triple& size,
                                        const at::Tensor& add_to) const {
+  if (scores_with_gradient()) {
+    const at::Tensor result = stem_gradients(op_, packed(Use::kStem, g, {}), g, size).input;
+    return add_to.defined() ? result + add_to : result;
+  }
   if (extra_padding_ == Padding{}) return symmetric_input_gradient(g, size, add_to);
   Triple padded{};
   for (int a = 0; a < 3; ++a) {
@@ -215,6 +219,17 @@ at::Tensor Convolution::input_gradient(const at::Tensor& g, const Triple& size,
   return result.contiguous(g.suggest_memory_format());
 }
 
+bool Convolution::scores_with_gradient() const { return fused_ && is_stem(op_); }
+
+Convolution::GradientAndScores Convolution::gradient_and_scores(const at::Tensor& g,
+                                                                const at::Tensor& x,
+                                                                const at::Tensor& add_to) const {
+  const Triple size{static_cast<int>(x.size(2)), static_cast<int>(x.size(3)),
+                    static_cast<int>(x.size(4))};
+  const StemGradients both = stem_gradients(op_, packed(Use::kStem, g, {}), g, size, x);
+  return {add_to.defined() ? both.input + add_to : both.input, both.scores};
+}
+
 at::Tensor Convolution::symmetric_input_gradient(const at::Tensor& g, const Triple& size,
                                                  const at::Tensor& add_to) const {
   const Longs pad = longs(padding_), stride = longs(op_.stride), dilation = longs(op_.dilation);
@@ -224,10 +239,6 @@ at::Tensor Convolution::symmetric_input_gradient(const at::Tensor& g, const Trip
     const std::int64_t span = dilation[a] * (op_.kernel[a] - 1);
     flipped_pad[a] = span - pad[a];
     left_over[a] = static_cast<int>((size[a] + 2 * pad[a] - span - 1) % stride[a]);
-  }
-  if (fused_ && is_stem(op_)) {
-    const at::Tensor result = stem_input_gradient(op_, packed(Use::kStem, g, {}), g, size, padding_);
-    return add_to.defined() ? result + add_to : result;
   }
   const bool unit_stride = stride == kOnes && std::ranges::min(flipped_pad) >= 0;
   if (fused_ && unit_stride) {

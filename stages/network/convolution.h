@@ -12,12 +12,10 @@
 #include <memory>
 #include <mutex>
 
+#include "stages/network/fused_convolutions.h"
 #include "stages/network/graph.h"
 
 namespace cfp {
-
-/// @return whether the fused operators are there and agree with the plain ones; checked once
-bool fused_convolutions_available();
 
 /// A convolution's weights, and packed copies of them made when first needed. Safe to share between
 /// threads.
@@ -39,6 +37,17 @@ class Convolution {
   /// @param add_to what the result is added to; undefined: nothing. May be overwritten.
   at::Tensor input_gradient(const at::Tensor& g, const Triple& size,
                             const at::Tensor& add_to = {}) const;
+
+  /// Whether gradient_and_scores() is there: for a network's first layer, where it costs little more
+  /// than the gradient alone.
+  bool scores_with_gradient() const;
+  struct GradientAndScores {
+    at::Tensor gradient;  ///< as input_gradient() gives it
+    at::Tensor scores;    ///< [B, C_out, C_in]: sum over taps of weight times its gradient
+  };
+  /// @param x the input of forward()
+  GradientAndScores gradient_and_scores(const at::Tensor& g, const at::Tensor& x,
+                                        const at::Tensor& add_to = {}) const;
 
   const Conv3d& op() const { return op_; }
   const at::Tensor& weight() const { return weight_; }

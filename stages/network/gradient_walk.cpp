@@ -41,20 +41,29 @@ void walk_gradient(const Executor& executor, const Trace& trace, const at::Tenso
   const c10::InferenceMode guard;
   const NetworkGraph& graph = executor.graph();
   std::vector<at::Tensor> gradients(index(graph.size()));
+  std::vector<std::map<NodeId, at::Tensor>> scores(gradients.size());
   gradients[index(graph.output())] = executor.to_layout(
       weights.view({weights.size(0), weights.size(1), 1, 1, 1}));
   for (NodeId id = graph.output(); id >= 0; --id) {
     if (!plan.on_path[index(id)]) continue;
     const Node& node = graph.node(id);
     const bool sum = is_sum(node);
-    const OutputGradient output =
+    const NodeGradient output{
         relu_gradient(std::move(gradients[index(id)]), trace.values[index(id)],
-                      sum ? trace.values[index(node.inputs[1])] : at::Tensor(), has_relu(node.op));
+                      sum ? trace.values[index(node.inputs[1])] : at::Tensor(), has_relu(node.op)),
+        std::move(scores[index(id)])};
     visit(id, output);
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       const NodeId input = node.inputs[i];
       if (!plan.on_path[index(input)]) continue;
       at::Tensor& slot = gradients[index(input)];
+      if (i == 0 && is_layer(node) && executor.layer(id).scores_with_gradient()) {
+        auto both = executor.layer(id).gradient_and_scores(output.gradient,
+                                                           trace.values[index(input)], slot);
+        slot = both.gradient;
+        scores[index(input)][id] = both.scores;
+        continue;
+      }
       slot = executor.input_gradient(id, i, output.gradient, trace.values, slot);
       // Gradients are overwritten when their node is visited, so two addends may not share one.
       if (std::holds_alternative<Add>(node.op) && slot.is_same(output.gradient) && i == 0) {

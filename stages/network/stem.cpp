@@ -27,9 +27,9 @@ int64_t run_of(const Conv3d& op) {
   return (run + kVector - 1) / kVector * kVector;
 }
 
-/// One number that is not zero: where it stands, and what it is.
+/// A gradient that is not zero.
 struct Entry {
-  int64_t offset;
+  std::int32_t kernel;
   float value;
 };
 
@@ -39,75 +39,98 @@ CFP_INLINE void append(Entry*& next, const Entry& entry) {
   next += entry.value != 0 ? 1 : 0;
 }
 
-/// sum[r] += value * source[r] over R rows of N vectors, for every entry. The sums stay in registers
-/// while the entries pass.
-template <int64_t R, int64_t N>
-CFP_INLINE void add_entries(const Entry* begin, const Entry* end, const float* source,
-                            int64_t source_row, float* sum, int64_t sum_row) {
+/// A row of output positions and a few rows of taps.
+struct Strip {
+  const Entry* entries;
+  const int64_t* ends;   ///< by position: end of its entries, which begin where those before end
+  int64_t positions;
+  const float* weights;  ///< the rows of taps of kernel 0
+  int64_t taps, run;     ///< from kernel to kernel, and from row to row
+  float* sum;            ///< what the first position touches of the padded input's gradient
+  const float* x;        ///< the same of the padded input
+  int64_t row, step;     ///< from row to row, and from position to position, of both
+  float* scores;         ///< [kernels, run]
+};
+
+/// One position: sends its entries back through R rows of taps of N vectors, and adds to each entry's
+/// scores what they find in x. Sums and x stay in registers while the entries pass.
+template <int64_t R, int64_t N, bool kScores>
+CFP_INLINE void add_position(const Strip& s, int64_t position, const Entry* begin,
+                             const Entry* end) {
   Vector total[R][N] = {};
-  for (const Entry* e = begin; e != end; ++e) {
-    const float* from = source + e->offset;
+  Vector seen[R][N] = {};
+  if constexpr (kScores) {
     for (int64_t r = 0; r < R; ++r) {
-      const auto* vectors = reinterpret_cast<const Vector*>(from + r * source_row);
-      for (int64_t n = 0; n < N; ++n) total[r][n] += e->value * vectors[n];
+      const auto* from = reinterpret_cast<const Vector*>(s.x + position * s.step + r * s.row);
+      for (int64_t n = 0; n < N; ++n) seen[r][n] = from[n];
+    }
+  }
+  for (const Entry* e = begin; e != end; ++e) {
+    const float* taps = s.weights + e->kernel * s.taps;
+    Vector score[N] = {};
+    for (int64_t r = 0; r < R; ++r) {
+      const auto* weights = reinterpret_cast<const Vector*>(taps + r * s.run);
+      for (int64_t n = 0; n < N; ++n) {
+        total[r][n] += e->value * weights[n];
+        if constexpr (kScores) score[n] += weights[n] * seen[r][n];
+      }
+    }
+    if constexpr (kScores) {
+      auto* to = reinterpret_cast<Vector*>(s.scores + e->kernel * s.run);
+      for (int64_t n = 0; n < N; ++n) to[n] += e->value * score[n];
     }
   }
   for (int64_t r = 0; r < R; ++r) {
-    auto* to = reinterpret_cast<Vector*>(sum + r * sum_row);
+    auto* to = reinterpret_cast<Vector*>(s.sum + position * s.step + r * s.row);
     for (int64_t n = 0; n < N; ++n) to[n] += total[r][n];
   }
 }
 
-/// A list of entries for each of `count` places in a row, and what they are to be multiplied with.
-struct Strip {
-  const Entry* entries;
-  const int64_t* ends;  ///< by place: end of its entries, which begin where those before end
-  int64_t count;
-  const float* source;
-  int64_t source_row;
-  float* sum;
-  int64_t sum_row, sum_step;  ///< from row to row of a place, and from place to place
-};
-
-template <int64_t R, int64_t N>
+template <int64_t R, int64_t N, bool kScores>
 CFP_INLINE void add_strip(const Strip& s) {
-  // Neighbours may overlap, and reading what was only just written waits; so places that do not
+  // Neighbours overlap, and reading what was only just written waits; so positions that do not
   // overlap follow one another.
-  const int64_t apart = (N * kVector + s.sum_step - 1) / s.sum_step;
-  for (int64_t phase = 0; phase < std::min(apart, s.count); ++phase) {
-    for (int64_t i = phase; i < s.count; i += apart) {
+  const int64_t apart = (N * kVector + s.step - 1) / s.step;
+  for (int64_t phase = 0; phase < std::min(apart, s.positions); ++phase) {
+    for (int64_t i = phase; i < s.positions; i += apart) {
       const int64_t first = i == 0 ? 0 : s.ends[i - 1];
       if (first == s.ends[i]) continue;
-      add_entries<R, N>(s.entries + first, s.entries + s.ends[i], s.source, s.source_row,
-                        s.sum + i * s.sum_step, s.sum_row);
+      add_position<R, N, kScores>(s, i, s.entries + first, s.entries + s.ends[i]);
     }
   }
 }
 
-template <int64_t R>
-CFP_INLINE void add_strip(const Strip& s, int64_t vectors) {
-  switch (vectors) {
-    case 1: return add_strip<R, 1>(s);
-    case 2: return add_strip<R, 2>(s);
-    default: return add_strip<R, 3>(s);
+template <int64_t R, bool kScores>
+CFP_INLINE void add_rows(const Strip& s) {
+  switch (s.run / kVector) {
+    case 1: return add_strip<R, 1, kScores>(s);
+    case 2: return add_strip<R, 2, kScores>(s);
+    default: return add_strip<R, 3, kScores>(s);
   }
 }
 
-/// Adds the products of a strip, `rows` rows of `vectors` vectors at each place, at most `at_once`
-/// rows in one go.
-CFP_MULTIVERSION void add_products(Strip s, int64_t rows, int64_t vectors, int64_t at_once) {
+template <bool kScores>
+CFP_INLINE void add_rows(Strip s, int64_t rows, int64_t at_once) {
   while (rows > 0) {
     const int64_t now = std::min(rows, at_once);
     switch (now) {
-      case 1: add_strip<1>(s, vectors); break;
-      case 2: add_strip<2>(s, vectors); break;
-      case 3: add_strip<3>(s, vectors); break;
-      default: add_strip<4>(s, vectors); break;
+      case 1: add_rows<1, kScores>(s); break;
+      case 2: add_rows<2, kScores>(s); break;
+      case 3: add_rows<3, kScores>(s); break;
+      default: add_rows<4, kScores>(s); break;
     }
-    s.source += now * s.source_row;
-    s.sum += now * s.sum_row;
+    s.weights += now * s.run;
+    s.sum += now * s.row;
+    if constexpr (kScores) s.x += now * s.row;
     rows -= now;
   }
+}
+
+CFP_MULTIVERSION void send_back(const Strip& s, int64_t rows, int64_t at_once) {
+  add_rows<false>(s, rows, at_once);
+}
+CFP_MULTIVERSION void send_back_and_score(const Strip& s, int64_t rows, int64_t at_once) {
+  add_rows<true>(s, rows, at_once);
 }
 
 /// Rows of taps in one go: few enough that the sums stay in registers, and that the weights of all
@@ -144,60 +167,55 @@ struct PaddedGrid {
 /// depend on the number of threads.
 constexpr int64_t kSlab = 4;
 
+/// Sums of one slab.
+struct Slab {
+  float* gradient;  ///< [frames, H, W, C] of the padded grid, from the first frame that it touches
+  float* scores;    ///< [kernels, run]; null: not wanted
+};
+
 /// What the output frames [t0, t1) of one clip send back, on the padded grid.
-/// @param g_clip [T', H', W', C_out], contiguous
-/// @param sum    zeros
-void slab_gradient(const Conv3d& op, const at::Tensor& runs, const at::Tensor& g_clip, int64_t t0,
-                   int64_t t1, const PaddedGrid& grid, float* sum) {
-  const int64_t OH = g_clip.size(1), OW = g_clip.size(2), kernels = g_clip.size(3);
+/// @param g [T', H', W', C_out], contiguous
+/// @param x the padded input, from the first frame that the slab touches
+void add_slab(const Conv3d& op, const at::Tensor& runs, const at::Tensor& g, const float* x,
+              int64_t t0, int64_t t1, const PaddedGrid& grid, const Slab& slab) {
+  const int64_t OH = g.size(1), OW = g.size(2), kernels = g.size(3);
   const int64_t run = run_of(op), taps = op.kernel[1] * run;
   std::vector<Entry> entries(static_cast<std::size_t>(OW * kernels + 1));
   std::vector<int64_t> ends(static_cast<std::size_t>(OW));
   for (int64_t t = t0; t < t1; ++t) {
     for (int64_t h = 0; h < OH; ++h) {
-      const float* g = g_clip.data_ptr<float>() + (t * OH + h) * OW * kernels;
+      const float* row = g.data_ptr<float>() + (t * OH + h) * OW * kernels;
       Entry* next = entries.data();
       for (int64_t w = 0; w < OW; ++w) {
-        for (int64_t k = 0; k < kernels; ++k) append(next, {k * taps, g[w * kernels + k]});
+        for (int64_t k = 0; k < kernels; ++k) {
+          append(next, {static_cast<std::int32_t>(k), row[w * kernels + k]});
+        }
         ends[static_cast<std::size_t>(w)] = next - entries.data();
       }
       if (next == entries.data()) continue;
       for (int64_t kt = 0; kt < op.kernel[0]; ++kt) {
-        add_products({.entries = entries.data(),
-                      .ends = ends.data(),
-                      .count = OW,
-                      .source = runs.data_ptr<float>() + kt * kernels * taps,
-                      .source_row = run,
-                      .sum = sum + ((t - t0) * op.stride[0] + kt) * grid.frame() +
-                             h * op.stride[1] * grid.row(),
-                      .sum_row = grid.row(),
-                      .sum_step = op.stride[2] * grid.channels},
-                     op.kernel[1], run / kVector, rows_at_once(kernels, run));
+        const int64_t at =
+            ((t - t0) * op.stride[0] + kt) * grid.frame() + h * op.stride[1] * grid.row();
+        const Strip strip{.entries = entries.data(),
+                          .ends = ends.data(),
+                          .positions = OW,
+                          .weights = runs.data_ptr<float>() + kt * kernels * taps,
+                          .taps = taps,
+                          .run = run,
+                          .sum = slab.gradient + at,
+                          .x = x == nullptr ? nullptr : x + at,
+                          .row = grid.row(),
+                          .step = op.stride[2] * grid.channels,
+                          .scores = slab.scores};
+        const int64_t at_once = rows_at_once(kernels, run);
+        if (slab.scores == nullptr) {
+          send_back(strip, op.kernel[1], at_once);
+        } else {
+          send_back_and_score(strip, op.kernel[1], at_once);
+        }
       }
     }
   }
-}
-
-/// Where one kernel's gradient is not zero in a few output rows, as offsets in a frame of the padded
-/// input.
-/// @param g    the kernel's gradient at row h0
-/// @param from from one position to the next
-/// @return end of the entries
-Entry* find_entries(const Conv3d& op, const float* g, int64_t from, int64_t h0, int64_t h1,
-                    int64_t OW, const PaddedGrid& grid, Entry* entries) {
-  for (int64_t h = h0; h < h1; ++h) {
-    for (int64_t w = 0; w < OW; ++w, g += from) {
-      append(entries, {h * op.stride[1] * grid.row() + w * op.stride[2] * grid.channels, *g});
-    }
-  }
-  return entries;
-}
-
-/// Output rows handled together: as many as have their input rows in a first-level cache.
-int64_t rows_together(const Conv3d& op, const PaddedGrid& grid) {
-  constexpr int64_t kCached = 8192;  // numbers
-  const int64_t rows = kCached / grid.row() - op.kernel[1];
-  return std::clamp<int64_t>(rows / op.stride[1] + 1, 1, 16);
 }
 
 /// x [T, H, W, C] with zeros around it, and a vector's room behind.
@@ -217,6 +235,37 @@ std::vector<float> padded_input(const PaddedGrid& grid, const at::Tensor& x,
   return out;
 }
 
+/// Adds up what the slabs send back, without the padding: [B, C, T, H, W], channels last.
+at::Tensor collect_slabs(const Conv3d& op, const std::vector<float>& sums, const PaddedGrid& grid,
+                         const Triple& size, const at::Tensor& g) {
+  const Triple& padding = op.padding.before;
+  const int64_t batch = g.size(0), slabs = (g.size(2) + kSlab - 1) / kSlab;
+  const int64_t slab_frames = (kSlab - 1) * op.stride[0] + op.kernel[0];
+  const auto slab_size = static_cast<int64_t>(sums.size()) / (batch * slabs);
+  at::Tensor result = at::empty({batch, op.in_channels, size[0], size[1], size[2]},
+                                g.options().memory_format(at::MemoryFormat::ChannelsLast3d));
+  float* out = result.data_ptr<float>();
+  const int64_t row = int64_t{1} * size[2] * op.in_channels;
+  at::parallel_for(0, batch * size[0], 1, [&](int64_t begin, int64_t end) {
+    for (int64_t line = begin; line < end; ++line) {
+      float* frame = out + line * size[1] * row;
+      std::fill_n(frame, size[1] * row, 0.0F);
+      const int64_t t = line % size[0] + padding[0];
+      for (int64_t slab = 0; slab < slabs; ++slab) {
+        const int64_t local = t - slab * kSlab * op.stride[0];
+        if (local < 0 || local >= slab_frames) continue;
+        const float* from =
+            sums.data() + (line / size[0] * slabs + slab) * slab_size + local * grid.frame();
+        for (int64_t h = 0; h < size[1]; ++h) {
+          add_numbers(from + (h + padding[1]) * grid.row() + padding[2] * grid.channels, row,
+                      frame + h * row);
+        }
+      }
+    }
+  });
+  return result;
+}
+
 }  // namespace
 
 bool is_stem(const Conv3d& op) {
@@ -230,85 +279,41 @@ at::Tensor stem_runs(const Conv3d& op, const at::Tensor& weight) {
   return at::constant_pad_nd(runs, zeros).contiguous();
 }
 
-at::Tensor stem_input_gradient(const Conv3d& op, const at::Tensor& runs, const at::Tensor& g,
-                               const Triple& size, const Triple& padding) {
-  const int64_t batch = g.size(0), OT = g.size(2);
+StemGradients stem_gradients(const Conv3d& op, const at::Tensor& runs, const at::Tensor& g,
+                             const Triple& size, const at::Tensor& x) {
+  const int64_t batch = g.size(0), OT = g.size(2), kernels = g.size(1), run = run_of(op);
+  const Triple& padding = op.padding.before;
   const PaddedGrid grid(op, g.sizes().slice(2), size, padding);
   const int64_t slabs = (OT + kSlab - 1) / kSlab;
   const int64_t slab_frames = (kSlab - 1) * op.stride[0] + op.kernel[0];
   const int64_t slab_size = slab_frames * grid.frame() + kMostVectors * kVector;
   std::vector<float> sums(static_cast<std::size_t>(batch * slabs * slab_size), 0.0F);
-  const at::Tensor g_rows = g.permute({0, 2, 3, 4, 1});  // [B, T', H', W', C_out], contiguous
+  const at::Tensor scores = at::zeros({batch, slabs, kernels, run}, g.options());
+  std::vector<std::vector<float>> inputs;
+  for (int64_t b = 0; x.defined() && b < batch; ++b) {
+    inputs.push_back(padded_input(grid, x[b].permute({1, 2, 3, 0}).contiguous(), padding));
+  }
+  const at::Tensor g_rows = g.permute({0, 2, 3, 4, 1}).contiguous();  // [B, T', H', W', C_out]
   at::parallel_for(0, batch * slabs, 1, [&](int64_t begin, int64_t end) {
     for (int64_t s = begin; s < end; ++s) {
-      const int64_t t0 = s % slabs * kSlab;
-      slab_gradient(op, runs, g_rows[s / slabs], t0, std::min(t0 + kSlab, OT), grid,
-                    sums.data() + s * slab_size);
+      const int64_t clip = s / slabs, t0 = s % slabs * kSlab;
+      const Slab slab{sums.data() + s * slab_size,
+                      x.defined() ? scores.data_ptr<float>() + s * kernels * run : nullptr};
+      const float* seen = x.defined() ? inputs[static_cast<std::size_t>(clip)].data() +
+                                            t0 * op.stride[0] * grid.frame()
+                                      : nullptr;
+      add_slab(op, runs, g_rows[clip], seen, t0, std::min(t0 + kSlab, OT), grid, slab);
     }
   });
-
-  at::Tensor result = at::empty({batch, op.in_channels, size[0], size[1], size[2]},
-                                g.options().memory_format(at::MemoryFormat::ChannelsLast3d));
-  float* out = result.data_ptr<float>();
-  const int64_t row = int64_t{1} * size[2] * op.in_channels;
-  at::parallel_for(0, batch * size[0], 1, [&](int64_t begin, int64_t end) {
-    for (int64_t line = begin; line < end; ++line) {
-      float* frame = out + line * size[1] * row;
-      std::fill_n(frame, size[1] * row, 0.0F);
-      const int64_t t = line % size[0] + padding[0];
-      for (int64_t slab = 0; slab < slabs; ++slab) {
-        const int64_t local = t - slab * kSlab * op.stride[0];
-        if (local < 0 || local >= slab_frames) continue;
-        const float* from = sums.data() + (line / size[0] * slabs + slab) * slab_size +
-                            local * grid.frame();
-        for (int64_t h = 0; h < size[1]; ++h) {
-          add_numbers(from + (h + padding[1]) * grid.row() + padding[2] * grid.channels, row,
-                      frame + h * row);
-        }
-      }
-    }
-  });
+  StemGradients result{collect_slabs(op, sums, grid, size, g)};
+  if (x.defined()) {
+    result.scores = scores.sum(1, false, at::kDouble)
+                        .narrow(2, 0, int64_t{1} * op.kernel[2] * op.in_channels)
+                        .unflatten(2, {op.kernel[2], op.in_channels})
+                        .sum(2)
+                        .to(at::kFloat);
+  }
   return result;
-}
-
-at::Tensor stem_weight_gradient(const Conv3d& op, const at::Tensor& g, const at::Tensor& x) {
-  const int64_t OT = g.size(0), OH = g.size(1), OW = g.size(2), kernels = g.size(3);
-  const Triple size{static_cast<int>(x.size(0)), static_cast<int>(x.size(1)),
-                    static_cast<int>(x.size(2))};
-  const PaddedGrid grid(op, g.sizes().slice(0, 3), size, op.padding.before);
-  const std::vector<float> input = padded_input(grid, x, op.padding.before);
-  const int64_t run = run_of(op);
-  const int64_t rows = int64_t{1} * op.kernel[0] * op.kernel[1];
-  at::Tensor products = at::zeros({kernels, rows, run}, g.options());
-  const int64_t together = rows_together(op, grid);
-  const int64_t blocks = (OH + together - 1) / together;
-  at::parallel_for(0, kernels, 1, [&](int64_t begin, int64_t end) {
-    std::vector<Entry> entries(static_cast<std::size_t>(together * OW + 1));
-    for (int64_t block = 0; block < OT * blocks; ++block) {
-      const int64_t t = block / blocks, h = block % blocks * together;
-      const float* rows_of_g = g.data_ptr<float>() + (t * OH + h) * OW * kernels;
-      for (int64_t k = begin; k < end; ++k) {
-        const int64_t found = find_entries(op, rows_of_g + k, kernels, h,
-                                           std::min(h + together, OH), OW, grid, entries.data()) -
-                              entries.data();
-        if (found == 0) continue;
-        for (int64_t kt = 0; kt < op.kernel[0]; ++kt) {
-          add_products({.entries = entries.data(),
-                        .ends = &found,
-                        .count = 1,
-                        .source = input.data() + (t * op.stride[0] + kt) * grid.frame(),
-                        .source_row = grid.row(),
-                        .sum = products.data_ptr<float>() + (k * rows + kt * op.kernel[1]) * run,
-                        .sum_row = run,
-                        .sum_step = run},
-                       op.kernel[1], run / kVector, kMostRows);
-        }
-      }
-    }
-  });
-  return products.narrow(2, 0, int64_t{1} * op.kernel[2] * op.in_channels)
-      .reshape({kernels, rows * op.kernel[2], op.in_channels})
-      .transpose(1, 2);
 }
 
 }  // namespace cfp

@@ -20,21 +20,19 @@ bool is_stem(const Conv3d& op);
 /// row of kW * C_in numbers, padded with zeros to whole vectors.
 at::Tensor stem_runs(const Conv3d& op, const at::Tensor& weight);
 
-/// The gradient at the input of sum(g * conv(x)).
-///
-/// @param runs    as stem_runs() gives them
-/// @param g       [B, C_out, T', H', W'] float32 on a CPU, channels last
-/// @param size    T, H, W of the input
-/// @param padding before the first position of each axis
-/// @return [B, C_in, T, H, W], channels last
-at::Tensor stem_input_gradient(const Conv3d& op, const at::Tensor& runs, const at::Tensor& g,
-                               const Triple& size, const Triple& padding);
+struct StemGradients {
+  at::Tensor input;   ///< [B, C_in, T, H, W], channels last
+  at::Tensor scores;  ///< [B, C_out, C_in]: sum over taps of weight times its gradient; or undefined
+};
 
-/// The gradient at the weights of sum(g * conv(x)), for some of the kernels.
+/// The gradient at the input of sum(g * conv(x)), and in the same pass what each kernel gets from each
+/// input channel.
 ///
-/// @param g [T', H', W', n] float32 on a CPU, contiguous
-/// @param x [T, H, W, C_in] likewise
-/// @return [n, C_in, kT * kH * kW]
-at::Tensor stem_weight_gradient(const Conv3d& op, const at::Tensor& g, const at::Tensor& x);
+/// @param runs as stem_runs() gives them
+/// @param g    [B, C_out, T', H', W'] float32 on a CPU
+/// @param size T, H, W of the input
+/// @param x    [B, C_in, T, H, W] float32 on a CPU; undefined: no scores
+StemGradients stem_gradients(const Conv3d& op, const at::Tensor& runs, const at::Tensor& g,
+                             const Triple& size, const at::Tensor& x = {});
 
 }  // namespace cfp

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <functional>
+#include <map>
 #include <span>
 #include <vector>
 
@@ -23,9 +24,16 @@ struct WalkPlan {
 /// @param wanted by node: the values whose gradient is wanted
 WalkPlan plan_walk(const NetworkGraph& graph, const std::vector<bool>& wanted);
 
+/// What the walk knows of a node when it comes to it.
+struct NodeGradient : OutputGradient {
+  /// Scores [B, C_out, C_in] of the layers that read this value, of those that give them with the
+  /// gradient (Convolution::scores_with_gradient), by layer.
+  std::map<NodeId, at::Tensor> scores;
+};
+
 /// Called with what relu_gradient() found at a node. In an Add node `kernels` is the first addend and
 /// `addend` the second. The gradient lives until the call returns.
-using GradientVisitor = std::function<void(NodeId, const OutputGradient&)>;
+using GradientVisitor = std::function<void(NodeId, const NodeGradient&)>;
 
 /// Walks the gradient of sum over k of weights[b, k] * logits[b, k], clip by clip.
 ///

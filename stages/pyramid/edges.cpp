@@ -9,8 +9,6 @@
 #include <algorithm>
 #include <array>
 
-#include "stages/network/stem.h"
-
 namespace cfp {
 namespace {
 
@@ -123,12 +121,6 @@ at::Tensor bundle_scores(const Conv3d& op, const at::Tensor& weight, const at::T
   if (op.stride == Triple{1, 1, 1} && op.dilation == Triple{1, 1, 1}) {
     return unit_stride_scores(op, weight, gradient, entering);
   }
-  Conv3d seen = op;  // of the channels that are asked for
-  seen.in_channels = static_cast<int>(entering.size(3));
-  if (gradient.is_cpu() && gradient.scalar_type() == at::kFloat && is_stem(seen)) {
-    return (stem_weight_gradient(seen, gradient.contiguous(), entering.contiguous()) * weight)
-        .sum(2);
-  }
   return dense_scores(op, weight, gradient, entering);
 }
 
@@ -206,6 +198,11 @@ at::Tensor edge_scores(const Convolution& layer, const EdgeInput& input) {
         .copy_(bundle_scores(op, part, g, x));
   }
   return scores;
+}
+
+at::Tensor some_scores(const at::Tensor& all, const EdgeInput& input) {
+  return all.index_select(0, index_tensor(input.kernels, all.device()))
+      .index_select(1, index_tensor(input.channels, all.device()));
 }
 
 std::vector<Edge> select_edges(const at::Tensor& scores, const EdgeInput& input,

@@ -25,6 +25,10 @@ struct EdgeInput {
 /// Source: docs/method.md, section 2.
 at::Tensor edge_scores(const Convolution& layer, const EdgeInput& input);
 
+/// @param all [C_out, C_in]: scores of all kernels and channels of a layer
+/// @return those of the kernels and channels asked for, as edge_scores() gives them
+at::Tensor some_scores(const at::Tensor& all, const EdgeInput& input);
+
 /// The edges of the pyramid among all scores: E > 0, and at least edge_threshold times the largest
 /// of its kernel.
 std::vector<Edge> select_edges(const at::Tensor& scores, const EdgeInput& input,

@@ -23,14 +23,14 @@ class GradientScorer {
         result_(classes.size(), std::vector<NodeRelevance>(index(graph_.size()))),
         pending_(classes.size(), std::vector<EdgeInput>(index(graph_.size()))) {}
 
-  void visit(NodeId id, const OutputGradient& output) {
+  void visit(NodeId id, const NodeGradient& output) {
     if (!plan_.wanted[index(id)]) return;
     for (std::size_t clip = 0; clip < classes_.size(); ++clip) {
       select(id, clip, output);
       if (plan_.layer_of_node[index(id)] >= 0 && options_.edges) {
         remember_gradient(id, clip, output.gradient);
       }
-      if (options_.edges) finish_edges_into(id, clip);
+      if (options_.edges) finish_edges_into(id, clip, output.scores);
     }
   }
 
@@ -72,27 +72,32 @@ class GradientScorer {
   void remember_gradient(NodeId id, std::size_t clip, const at::Tensor& gradient) {
     EdgeInput& pending = pending_[clip][index(id)];
     pending.kernels = found_channels(*result_[clip][index(id)].kernels);
-    if (pending.kernels.empty()) return;
+    if (pending.kernels.empty() || executor_.layer(id).scores_with_gradient()) return;
     pending.gradient = gather_channels(gradient, static_cast<std::int64_t>(clip), pending.kernels);
   }
 
   /// All readers of this value have been visited: their edges can be told.
-  void finish_edges_into(NodeId id, std::size_t clip) {
+  /// @param scores of layers whose scores the walk found on its way
+  void finish_edges_into(NodeId id, std::size_t clip,
+                         const std::map<NodeId, at::Tensor>& scores) {
+    const auto row = static_cast<std::int64_t>(clip);
     const std::vector<std::int64_t> channels = found_channels(*result_[clip][index(id)].value);
     at::Tensor entering;
     for (const NodeId reader : graph_.readers(id)) {
       if (plan_.layer_of_node[index(reader)] < 0 || graph_.node(reader).inputs[0] != id) continue;
       EdgeInput& pending = pending_[clip][index(reader)];
       if (pending.kernels.empty() || channels.empty()) continue;
-      if (!entering.defined()) {
-        entering = gather_channels(trace_.values[index(id)], static_cast<std::int64_t>(clip),
-                                   channels);
-      }
       pending.channels = channels;
+      const auto known = scores.find(reader);
+      if (known == scores.end() && !entering.defined()) {
+        entering = gather_channels(trace_.values[index(id)], row, channels);
+      }
       pending.entering = entering;
+      const at::Tensor found = known == scores.end()
+                                   ? edge_scores(executor_.layer(reader), pending)
+                                   : some_scores(known->second[row], pending);
       result_[clip][index(reader)].edges =
-          select_edges(edge_scores(executor_.layer(reader), pending), pending,
-                       options_.edge_threshold);
+          select_edges(found, pending, options_.edge_threshold);
       pending = {};
     }
   }
@@ -117,7 +122,7 @@ std::vector<std::vector<NodeRelevance>> score_gradient(const Executor& executor,
                                                        const ExplainOptions& options) {
   GradientScorer scorer(executor, trace, classes, plan, options);
   walk_gradient(executor, trace, weights, plan_walk(executor.graph(), plan.wanted),
-                [&](NodeId id, const OutputGradient& output) { scorer.visit(id, output); });
+                [&](NodeId id, const NodeGradient& output) { scorer.visit(id, output); });
   auto result = scorer.take();
   for (std::size_t clip = 0; clip < classes.size(); ++clip) {
     mark_reached(executor.graph(), plan.classifier, classes[clip], result[clip]);

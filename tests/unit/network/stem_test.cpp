@@ -111,19 +111,18 @@ class Stems : public testing::TestWithParam<StemCase> {
     return e;
   }
 
-  static at::Tensor input_gradient(const Expected& e) {
+  static StemGradients gradients(const Expected& e) {
     const Conv3d& op = GetParam().op;
-    return stem_input_gradient(op, stem_runs(op, e.weight.detach().to(at::kFloat)),
-                               channels_last_float(e.g), GetParam().size, op.padding.before);
+    return stem_gradients(op, stem_runs(op, e.weight.detach().to(at::kFloat)),
+                          channels_last_float(e.g), GetParam().size, channels_last_float(e.x));
   }
 
-  /// [B, C, T, H, W] -> [T, H, W, C] of one clip, float32, contiguous.
-  static at::Tensor rows(const at::Tensor& ncthw, std::int64_t clip) {
-    return ncthw.detach()[clip].permute({1, 2, 3, 0}).to(at::kFloat).contiguous();
-  }
-
-  static at::Tensor weight_gradient(const Expected& e, std::int64_t clip) {
-    return stem_weight_gradient(GetParam().op, rows(e.g, clip), rows(e.x, clip));
+  /// [C_out, C_in] of one clip, by LibTorch's weight gradient.
+  static at::Tensor expected_scores(const Expected& e, std::int64_t clip) {
+    const at::Tensor y = reference_convolution(GetParam().op, e.x, e.weight);
+    at::Tensor g = at::zeros_like(e.g);
+    g[clip].copy_(e.g[clip]);
+    return (reference_gradient(y, e.weight, g) * e.weight.detach()).sum({2, 3, 4});
   }
 };
 
@@ -154,47 +153,51 @@ TEST_P(Stems, GiveTheGradientAtTheInput) {
     for (const int batch : {1, 2}) {
       SCOPED_TRACE(testing::Message() << percent << " %, batch " << batch);
       const Expected e = expected(batch, percent);
-      EXPECT_TRUE(close_to(input_gradient(e), e.at_input, kTolerance));
+      EXPECT_TRUE(close_to(gradients(e).input, e.at_input, kTolerance));
     }
   }
-  EXPECT_TRUE(input_gradient(expected(2, 100)).is_contiguous(at::MemoryFormat::ChannelsLast3d));
+  const at::Tensor result = gradients(expected(2, 100)).input;
+  EXPECT_TRUE(result.is_contiguous(at::MemoryFormat::ChannelsLast3d));
+}
+
+TEST_P(Stems, GiveTheScoresOfAllEdges) {
+  for (const int percent : {100, 30, 3}) {
+    SCOPED_TRACE(testing::Message() << percent << " %");
+    const Expected e = expected(2, percent);
+    const at::Tensor scores = gradients(e).scores;
+    for (const std::int64_t clip : {0, 1}) {
+      EXPECT_TRUE(close_to(scores[clip], expected_scores(e, clip), kTolerance));
+    }
+  }
+}
+
+TEST_P(Stems, GiveTheSameGradientWithoutScores) {
+  const Expected e = expected(2, 40);
+  const Conv3d& op = GetParam().op;
+  const StemGradients alone =
+      stem_gradients(op, stem_runs(op, e.weight.detach().to(at::kFloat)),
+                     channels_last_float(e.g), GetParam().size);
+  EXPECT_TRUE(equal_to(alone.input, gradients(e).input));
+  EXPECT_FALSE(alone.scores.defined());
 }
 
 TEST_P(Stems, GiveZeroForAGradientOfZeros) {
   const Expected e = expected(2, 0);
-  EXPECT_TRUE(equal_to(input_gradient(e), at::zeros_like(e.x)));
-  EXPECT_TRUE(equal_to(weight_gradient(e, 1), at::zeros_like(e.weight.flatten(2))));
-}
-
-TEST_P(Stems, GiveTheGradientAtTheWeights) {
-  for (const int percent : {100, 30, 3}) {
-    SCOPED_TRACE(testing::Message() << percent << " %");
-    // Both clips' gradients; LibTorch sums them up.
-    const Expected e = expected(2, percent);
-    const at::Tensor sum = weight_gradient(e, 0) + weight_gradient(e, 1);
-    EXPECT_TRUE(close_to(sum, e.at_weight.flatten(2), kTolerance));
-  }
-}
-
-TEST_P(Stems, GiveTheGradientAtTheWeightsOfSomeKernels) {
-  const Expected e = expected(1, 50);
-  const std::int64_t kernels = GetParam().op.out_channels;
-  const at::Tensor some = rows(e.g, 0).narrow(3, kernels - 1, 1).contiguous();
-  EXPECT_TRUE(close_to(stem_weight_gradient(GetParam().op, some, rows(e.x, 0)),
-                       e.at_weight.flatten(2).narrow(0, kernels - 1, 1), kTolerance));
+  EXPECT_TRUE(equal_to(gradients(e).input, at::zeros_like(e.x)));
+  EXPECT_TRUE(equal_to(gradients(e).scores, at::zeros_like(gradients(e).scores)));
 }
 
 TEST_P(Stems, GiveTheSameBitsForAnyNumberOfThreads) {
   const Expected e = expected(2, 60);
   const auto run = [&](int threads) {
     const ThreadCount count(threads);
-    return std::pair(input_gradient(e), weight_gradient(e, 0));
+    return gradients(e);
   };
-  const auto one = run(1);
+  const StemGradients one = run(1);
   for (const int threads : {2, 3, 4}) {
-    const auto several = run(threads);
-    EXPECT_TRUE(equal_to(several.first, one.first));
-    EXPECT_TRUE(equal_to(several.second, one.second));
+    const StemGradients several = run(threads);
+    EXPECT_TRUE(equal_to(several.input, one.input));
+    EXPECT_TRUE(equal_to(several.scores, one.scores));
   }
 }
 
@@ -202,7 +205,9 @@ TEST_P(Stems, GiveAClipWhatItGetsAlone) {
   const Expected both = expected(2, 40);
   Expected second = both;
   second.g = both.g.narrow(0, 1, 1).contiguous();
-  EXPECT_TRUE(equal_to(input_gradient(second), input_gradient(both).narrow(0, 1, 1)));
+  second.x = both.x.detach().narrow(0, 1, 1).contiguous();
+  EXPECT_TRUE(equal_to(gradients(second).input, gradients(both).input.narrow(0, 1, 1)));
+  EXPECT_TRUE(equal_to(gradients(second).scores, gradients(both).scores.narrow(0, 1, 1)));
 }
 
 }  // namespace
