@@ -11,6 +11,7 @@
 #include "pipeline/commands/commands.h"
 #include "pipeline/config/scalars.h"
 #include "pipeline/run/build_info.h"
+#include "stages/core/memory.h"
 
 namespace cfp {
 namespace {
@@ -81,6 +82,7 @@ ExitCode fail(ExitCode code, const char* what) {
 
 int main(int count, char** words) {
   using cfp::ExitCode;
+  cfp::keep_freed_memory();
   ExitCode code = ExitCode::kBug;
   try {
     code = cfp::run_command_line(count, words);

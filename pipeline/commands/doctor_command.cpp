@@ -12,6 +12,7 @@
 #include "stages/decode/image_codec.h"
 #include "stages/decode/video_decoder.h"
 #include "stages/decode/video_writer.h"
+#include "stages/network/fused_convolutions.h"
 #include "stages/pyramid/explainer.h"
 
 namespace cfp {
@@ -55,6 +56,9 @@ ExitCode examine() {
              static_cast<double>(machine.memory_bytes) / (1U << 30U), machine.system);
   fmt::print("devices (runtime.devices: auto)\n");
   for (const std::string& device : available_devices()) fmt::print("  {}\n", device);
+  // Their absence is no failure, but never silent.
+  fmt::print("  fused convolutions on the CPU: {}\n",
+             fused_convolutions_available() ? "available" : "NOT AVAILABLE, convolutions are slow");
 
   fmt::print("trials\n");
   const fs::path temporary = fs::temp_directory_path() / fmt::format("cfp-doctor-{}", getpid());

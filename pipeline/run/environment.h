@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -20,6 +21,11 @@ struct Machine {
 };
 
 Machine describe_machine();
+
+/// @param devices  one entry a replica
+/// @param fused    fused_convolutions_available()
+/// @return         what to say before a run that is slower than it need be; absent where it is not
+std::optional<std::string> slow_run_warning(const std::vector<std::string>& devices, bool fused);
 
 /// @param command  the command line
 /// @param devices  one entry a replica

@@ -16,6 +16,7 @@
 #include "pipeline/run/run_outputs.h"
 #include "stages/core/output_file.h"
 #include "stages/decode/clip_decoder.h"
+#include "stages/network/fused_convolutions.h"
 
 namespace cfp {
 namespace {
@@ -167,6 +168,11 @@ RunSummary run(ResolvedConfig config, const RunOptions& options) {
   const std::vector<std::string> devices = devices_of(prepared.config.runtime);
   const WorkDir folder(prepared.config.output.work_dir, prepared.config.output.overwrite);
   RunOutputs outputs(prepared, {options.command, options.overrides, devices}, folder);
+
+  if (const auto warning = slow_run_warning(devices, fused_convolutions_available())) {
+    fmt::print(stderr, "cfp: warning: {}\n", *warning);
+    outputs.log().write("warning", {{"message", *warning}});
+  }
 
   RunSummary summary{.folder = folder.path(),
                      .asked = static_cast<std::int64_t>(prepared.labels.rows.size()),

@@ -116,6 +116,8 @@ TEST(Verbs, DoctorTriesWhatARunNeeds) {
   EXPECT_EQ(result.exit_code, 0) << result.out;
   EXPECT_THAT(result.out, HasSubstr("cpu"));
   EXPECT_THAT(result.out, HasSubstr("ok      JPEG pictures"));
+  EXPECT_THAT(result.out,
+              testing::ContainsRegex("fused convolutions on the CPU: (available|NOT AVAILABLE)"));
 }
 
 TEST(Verbs, VersionAndHelpEndWell) {

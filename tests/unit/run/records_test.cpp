@@ -8,6 +8,7 @@
 #include "pipeline/run/environment.h"
 #include "pipeline/run/run_log.h"
 #include "stages/core/errors.h"
+#include "stages/network/fused_convolutions.h"
 #include "tests/support/test_data.h"
 
 namespace cfp {
@@ -60,6 +61,16 @@ TEST(Environment, NamesVersionsMachineAndDevices) {
   for (const char* library : {"cfp", "git", "libtorch", "libavcodec", "hdf5", "onetbb"}) {
     EXPECT_FALSE(json["versions"][library].get<std::string>().empty()) << library;
   }
+  EXPECT_EQ(json["fused_convolutions"], fused_convolutions_available());
+}
+
+TEST(SlowRunWarning, IsGivenForAProcessorWithoutFusedConvolutionsOnly) {
+  const auto warning = slow_run_warning({"cuda:0", "cpu"}, false);
+  ASSERT_TRUE(warning);
+  EXPECT_THAT(*warning, testing::HasSubstr("fused oneDNN operators are not available"));
+  EXPECT_EQ(warning->find('\n'), std::string::npos) << "one line";
+  EXPECT_FALSE(slow_run_warning({"cpu"}, true));
+  EXPECT_FALSE(slow_run_warning({"cuda:0"}, false)) << "a GPU has no use for them";
 }
 
 }  // namespace
