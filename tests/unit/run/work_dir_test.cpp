@@ -87,8 +87,14 @@ TEST(WorkDir, NamesTheFolderThatItCannotMake) {
 }
 
 TEST(WorkDir, NamesTheFolderThatItCannotWrite) {
-  if (geteuid() == 0) GTEST_SKIP() << "root may write everywhere";
   const test::TemporaryFolder folder;
+  // A folder in the place of the file that a run locks keeps even root from making it.
+  fs::create_directories(folder / "taken/.cfp_run");
+  EXPECT_THAT(error_of<SystemError>([&] { WorkDir(folder / "taken", false); }),
+              AllOf(HasSubstr("cannot write in the folder '" + (folder / "taken").string()),
+                    HasSubstr("Is a directory")));
+  fs::remove_all(folder / "taken");
+  if (geteuid() == 0) return;  // root may write everywhere else
   fs::permissions(folder.path(), fs::perms::owner_read | fs::perms::owner_exec);
   EXPECT_THAT(error_of<SystemError>([&] { WorkDir(folder.path(), false); }),
               HasSubstr("Permission denied"));
