@@ -101,13 +101,15 @@ std::string layers_table(const RunStatistics& s) {
         layer.kernels > 0 && !layer.counts.found.empty()
             ? std::optional(layer.counts.found.mean() / static_cast<double>(layer.kernels))
             : std::nullopt;
-    rows.push_back(
-        {Cell::text(layer.name), count_cell(layer.depth), count_cell(layer.kernels),
-         Cell::figure(mean_and_spread(layer.counts.found), share.value_or(-1)),
-         Cell::figure(mean(layer.counts.reached)), count_cell(layer.kernels_ever_found()),
-         Cell::figure(mean(layer.counts.found_channels)),
-         Cell::figure(mean_and_spread(layer.counts.edges)),
-         layer.found_share.empty() ? Cell::figure("–") : share_cell(layer.found_share.mean())});
+    rows.push_back({Cell::text(layer.name), count_cell(layer.depth), count_cell(layer.kernels),
+                    Cell::figure(mean_and_spread(layer.counts.found), share.value_or(-1)),
+                    Cell::figure(mean(layer.counts.reached)),
+                    count_cell(layer.kernels_ever_found()),
+                    Cell::figure(mean(layer.counts.found_channels)),
+                    Cell::figure(mean_and_spread(layer.counts.edges)),
+                    layer.kernel_totals.found_share.empty()
+                        ? Cell::figure("–")
+                        : share_cell(layer.kernel_totals.found_share.mean())});
   }
   return "<h2>Layers</h2>\n" +
          table("From the class downwards; means over clips, ± standard deviation",

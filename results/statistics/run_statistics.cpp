@@ -42,17 +42,6 @@ struct LayerCounts {
   }
 };
 
-/// Adds the share of P that lies on found kernels, where there is any P.
-void add_found_share(const ChannelRelevance& kernels, Accumulator& share) {
-  if (kernels.positive.size() != kernels.found.size()) return;
-  double all = 0, found = 0;
-  for (std::size_t i = 0; i < kernels.positive.size(); ++i) {
-    all += kernels.positive[i];
-    if (kernels.found[i] != 0) found += kernels.positive[i];
-  }
-  if (all > 0) share.add(found / all);
-}
-
 void add_flags(const std::vector<std::uint8_t>& flags, std::vector<std::uint32_t>& counts) {
   counts.resize(std::max(counts.size(), flags.size()));
   for (std::size_t i = 0; i < flags.size(); ++i) counts[i] += flags[i] != 0 ? 1 : 0;
@@ -149,7 +138,7 @@ void RunStatistics::add_classes(const ClipResult& clip) {
   }
 }
 
-void RunStatistics::start_layers(const Pyramid& pyramid) {
+void RunStatistics::start(const Pyramid& pyramid) {
   for (const PyramidLayer& layer : pyramid.layers) {
     LayerStatistics& statistics = layers_.emplace_back();
     statistics.name = layer.name;
@@ -157,6 +146,22 @@ void RunStatistics::start_layers(const Pyramid& pyramid) {
     statistics.kernels = static_cast<std::int64_t>(layer.kernels.channels());
     statistics.channels = static_cast<std::int64_t>(layer.channels.channels());
   }
+  for (const PyramidAddition& addition : pyramid.additions) {
+    AdditionTotals& totals = additions_.emplace_back();
+    totals.name = addition.name;
+    totals.addend_names = addition.addend_names;
+    totals.addends.resize(addition.addends.size());
+    totals.addend_names.resize(addition.addends.size());
+  }
+}
+
+void RunStatistics::add_additions(const ClipResult& clip, const Pyramid& pyramid) {
+  if (additions_.size() != pyramid.additions.size()) {
+    throw std::logic_error("clip " + clip.clip_id + ": " +
+                           std::to_string(pyramid.additions.size()) + " additions, the run has " +
+                           std::to_string(additions_.size()));
+  }
+  for (std::size_t i = 0; i < additions_.size(); ++i) additions_[i].add(pyramid.additions[i]);
 }
 
 void RunStatistics::add_pyramid(const ClipResult& clip, const Pyramid& pyramid) {
@@ -165,7 +170,7 @@ void RunStatistics::add_pyramid(const ClipResult& clip, const Pyramid& pyramid) 
     throw std::logic_error("clip " + clip.clip_id + ": explains class " + std::to_string(target) +
                            " of " + std::to_string(num_classes()));
   }
-  if (layers_.empty()) start_layers(pyramid);
+  if (layers_.empty()) start(pyramid);
   if (layers_.size() != pyramid.layers.size()) {
     throw std::logic_error("clip " + clip.clip_id + ": " + std::to_string(pyramid.layers.size()) +
                            " layers, the run has " + std::to_string(layers_.size()));
@@ -186,13 +191,15 @@ void RunStatistics::add_pyramid(const ClipResult& clip, const Pyramid& pyramid) 
     all += counts;
     counts.add_to(statistics.counts);
     counts.add_to(statistics.counts_by_class[target]);
-    add_found_share(layer.kernels, statistics.found_share);
+    statistics.kernel_totals.add(layer.kernels);
+    statistics.channel_totals.add(layer.channels);
     add_flags(layer.kernels.found, statistics.found_by_class[target]);
     if (!layer.tube.values.empty()) {
       statistics.tube_maximum.add(layer.tube.maximum);
       if (layer.tube.constant()) ++statistics.constant_tubes;
     }
   }
+  add_additions(clip, pyramid);
   ClassStatistics& of_target = classes_[static_cast<std::size_t>(target)];
   ++of_target.explained;
   of_target.target_value.add(pyramid.target.value);
@@ -226,7 +233,8 @@ void merge_layer(LayerStatistics& into, const LayerStatistics& other) {
                                 other.name + " (" + std::to_string(other.kernels) + " kernels)");
   }
   into.counts.merge(other.counts);
-  into.found_share.merge(other.found_share);
+  into.kernel_totals.merge(other.kernel_totals);
+  into.channel_totals.merge(other.channel_totals);
   into.tube_maximum.merge(other.tube_maximum);
   into.constant_tubes += other.constant_tubes;
   for (const auto& [index, counts] : other.counts_by_class) {
@@ -248,9 +256,11 @@ void RunStatistics::merge(const RunStatistics& other) {
   }
   const auto fits = [](std::size_t a, std::size_t b) { return a == 0 || b == 0 || a == b; };
   if (!fits(classes_.size(), other.classes_.size()) ||
-      !fits(layers_.size(), other.layers_.size())) {
+      !fits(layers_.size(), other.layers_.size()) ||
+      (!layers_.empty() && !other.layers_.empty() &&
+       additions_.size() != other.additions_.size())) {
     throw std::invalid_argument("cannot merge statistics of run " + info_.name +
-                                ": they differ in the number of classes or layers");
+                                ": they differ in the number of classes, layers or additions");
   }
   if (classes_.empty()) classes_.resize(other.classes_.size());
   for (std::size_t i = 0; i < other.classes_.size(); ++i) {
@@ -258,9 +268,13 @@ void RunStatistics::merge(const RunStatistics& other) {
   }
   if (layers_.empty()) {
     layers_ = other.layers_;
+    additions_ = other.additions_;
   } else {
     for (std::size_t i = 0; i < other.layers_.size(); ++i) {
       merge_layer(layers_[i], other.layers_[i]);
+    }
+    for (std::size_t i = 0; i < other.additions_.size(); ++i) {
+      additions_[i].merge(other.additions_[i]);
     }
   }
   done_ += other.done_;

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "results/statistics/accumulator.h"
+#include "results/statistics/tensor_totals.h"
 #include "stages/core/clip.h"
 #include "stages/core/pyramid.h"
 
@@ -47,7 +48,8 @@ struct LayerStatistics {
   int depth = 0;
   std::int64_t kernels = 0, channels = 0;
   PyramidCounts counts;
-  Accumulator found_share;  ///< share of the sum of P that lies on found kernels; where the sum > 0
+  TensorTotals kernel_totals;   ///< of its output
+  TensorTotals channel_totals;  ///< of the tensor that enters it
   Accumulator tube_maximum;
   std::int64_t constant_tubes = 0;
   std::map<int, PyramidCounts> counts_by_class;  ///< by explained class
@@ -132,6 +134,7 @@ class RunStatistics {
 
   const PyramidCounts& counts() const { return counts_; }
   const std::vector<LayerStatistics>& layers() const { return layers_; }
+  const std::vector<AdditionTotals>& additions() const { return additions_; }
   const Accumulator& decode_s() const { return decode_s_; }
   const Accumulator& network_s() const { return network_s_; }
   const Accumulator& pyramid_s() const { return pyramid_s_; }
@@ -147,7 +150,8 @@ class RunStatistics {
  private:
   void add_classes(const ClipResult& clip);
   void add_pyramid(const ClipResult& clip, const Pyramid& pyramid);
-  void start_layers(const Pyramid& pyramid);
+  void start(const Pyramid& pyramid);
+  void add_additions(const ClipResult& clip, const Pyramid& pyramid);
 
   static constexpr std::size_t kNoted = 20;
 
@@ -158,6 +162,7 @@ class RunStatistics {
   std::map<std::pair<int, int>, std::int64_t> confusion_;  ///< (label, prediction), where not 0
   PyramidCounts counts_;
   std::vector<LayerStatistics> layers_;
+  std::vector<AdditionTotals> additions_;
   Accumulator decode_s_, network_s_, pyramid_s_;
   TopK<NotedClip, LargerValueFirst> slowest_{kNoted}, confident_errors_{kNoted};
   TopK<Failure, EarlierRowFirst> first_failures_{kNoted};

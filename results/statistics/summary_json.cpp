@@ -27,6 +27,12 @@ Json to_json(const PyramidCounts& counts) {
           {"edges", to_json(counts.edges)}};
 }
 
+Json to_json(const TensorTotals& totals) {
+  return {{"p", to_json(totals.positive)},
+          {"n", to_json(totals.negative)},
+          {"found_share_of_p", to_json(totals.found_share)}};
+}
+
 Json to_json(const NotedClip& clip, const char* value_name, const RunStatistics& s) {
   Json json = {{"row", clip.row}, {"view", clip.view}, {"clip_id", clip.clip_id}};
   json["label"] = clip.label < 0 ? Json(nullptr) : Json(s.class_name(clip.label));
@@ -61,16 +67,34 @@ Json classes_json(const RunStatistics& s) {
 Json layers_json(const RunStatistics& s) {
   Json layers = Json::array();
   for (const LayerStatistics& layer : s.layers()) {
-    layers.push_back({{"name", layer.name},
-                      {"depth", layer.depth},
-                      {"kernels", layer.kernels},
-                      {"channels", layer.channels},
-                      {"kernels_ever_found", layer.kernels_ever_found()},
-                      {"found_share_of_p", to_json(layer.found_share)},
-                      {"constant_tubes", layer.constant_tubes},
-                      {"pyramid", to_json(layer.counts)}});
+    layers.push_back(
+        {{"name", layer.name},
+         {"depth", layer.depth},
+         {"kernels", layer.kernels},
+         {"channels", layer.channels},
+         {"kernels_ever_found", layer.kernels_ever_found()},
+         {"relevance",
+          {{"kernels", to_json(layer.kernel_totals)}, {"channels", to_json(layer.channel_totals)}}},
+         {"constant_tubes", layer.constant_tubes},
+         {"pyramid", to_json(layer.counts)}});
   }
   return layers;
+}
+
+Json additions_json(const RunStatistics& s) {
+  Json additions = Json::array();
+  for (const AdditionTotals& addition : s.additions()) {
+    Json addends = Json::array();
+    for (std::size_t i = 0; i < addition.addends.size(); ++i) {
+      // Nothing is selected in an addend, so no share of it is found.
+      addends.push_back({{"node", addition.addend_names[i]},
+                         {"p", to_json(addition.addends[i].positive)},
+                         {"n", to_json(addition.addends[i].negative)}});
+    }
+    additions.push_back(
+        {{"name", addition.name}, {"sum", to_json(addition.sum)}, {"addends", addends}});
+  }
+  return additions;
 }
 
 Json overlap_json(const RunStatistics& s) {
@@ -111,6 +135,7 @@ std::string summary_json(const RunStatistics& s) {
                             {"network", to_json(s.network_s())},
                             {"pyramid", to_json(s.pyramid_s())}};
   json["layers"] = layers_json(s);
+  json["additions"] = additions_json(s);
   json["classes"] = classes_json(s);
   json["slowest_clips"] = Json::array();
   for (const NotedClip& clip : s.slowest()) {

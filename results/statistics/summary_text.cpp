@@ -136,7 +136,9 @@ std::string layers_text(const RunStatistics& s, std::size_t limit) {
     table.add({layer.name, std::to_string(layer.depth), std::to_string(layer.kernels),
                mean(layer.counts.found), mean(layer.counts.reached),
                std::to_string(layer.kernels_ever_found()), mean(layer.counts.edges),
-               layer.found_share.empty() ? "-" : percent(layer.found_share.mean())});
+               layer.kernel_totals.found_share.empty()
+                   ? "-"
+                   : percent(layer.kernel_totals.found_share.mean())});
   }
   std::string out = "\n";
   out += table.text();

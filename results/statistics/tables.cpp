@@ -81,8 +81,9 @@ void write_per_layer(const std::filesystem::path& path, const RunStatistics& s) 
   file.write(
       "layer,depth,kernels,channels,targets,kernels_found_mean,kernels_found_std,"
       "kernels_found_min,kernels_found_max,kernels_reached_mean,kernels_ever_found,"
-      "channels_found_mean,edges_mean,edges_std,edges_min,edges_max,found_share_of_p_mean,"
-      "class_overlap_mean,constant_tubes,weights\n");
+      "channels_found_mean,edges_mean,edges_std,edges_min,edges_max,kernels_p_mean,kernels_n_mean,"
+      "kernels_found_share_of_p_mean,channels_p_mean,channels_n_mean,"
+      "channels_found_share_of_p_mean,class_overlap_mean,constant_tubes,weights\n");
   for (std::size_t i = 0; i < s.layers().size(); ++i) {
     const LayerStatistics& layer = s.layers()[i];
     const PyramidCounts& n = layer.counts;
@@ -102,7 +103,12 @@ void write_per_layer(const std::filesystem::path& path, const RunStatistics& s) 
                          deviation(n.edges),
                          minimum(n.edges),
                          maximum(n.edges),
-                         mean(layer.found_share),
+                         mean(layer.kernel_totals.positive),
+                         mean(layer.kernel_totals.negative),
+                         mean(layer.kernel_totals.found_share),
+                         mean(layer.channel_totals.positive),
+                         mean(layer.channel_totals.negative),
+                         mean(layer.channel_totals.found_share),
                          mean(mean_overlap(s, i)),
                          layer.constant_tubes,
                          weights_cell(s)}));

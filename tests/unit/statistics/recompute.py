@@ -117,11 +117,35 @@ def check_classes():
     assert pairs == want
 
 
+def totals(tensor):
+    """Sums of P and of N of each target over all channels, and the share of P on found ones."""
+    p = tensor["positive"][:].astype(np.float64)
+    n = tensor["negative"][:].astype(np.float64)
+    share = (p * tensor["found"][:]).sum(-1) / p.sum(-1) if "found" in tensor else np.array([])
+    return p.sum(-1).ravel(), n.sum(-1).ravel(), share.ravel()
+
+
+def check_additions():
+    groups = part["additions"] if "additions" in part else {}
+    assert sorted(a["name"] for a in summary["additions"]) == sorted(groups)
+    for addition in summary["additions"]:
+        name = addition["name"]
+        group = groups[name]
+        for have, tensor in [(addition["sum"], group["sum"])] + [
+                (a, group[f"addend_{i}"]) for i, a in enumerate(addition["addends"])]:
+            p, n, share = totals(tensor)
+            close(have["p"]["mean"], mean(p), f"{name} P")
+            close(have["p"]["std"], std(p), f"{name} P")
+            close(have["n"]["mean"], mean(n), f"{name} N")
+            if "found_share_of_p" in have:
+                close(have["found_share_of_p"].get("mean"), mean(share), f"{name} share")
+        for i, addend in enumerate(addition["addends"]):
+            assert addend["node"] == group[f"addend_{i}"].attrs["node"]
+
+
 def check_layers():
     for row, (name, group, depth) in zip(table("per_layer.csv"), layers, strict=True):
         values = found[group].sum(-1, dtype=np.int64).ravel()
-        positive = part["pyramid"][group]["kernels/positive"][:].astype(np.float64)
-        share = (positive * found[group]).sum(-1) / positive.sum(-1)
         assert (row["layer"], int(row["depth"])) == (name, depth)
         close(row["kernels_found_mean"], mean(values), name)
         close(row["kernels_found_std"], std(values), name)
@@ -130,7 +154,11 @@ def check_layers():
         close(row["kernels_reached_mean"], mean(reached[group].sum(-1).ravel()), name)
         assert int(row["kernels_ever_found"]) == found[group].any((0, 1)).sum()
         close(row["edges_mean"], mean(edges(group).ravel()), name)
-        close(row["found_share_of_p_mean"], mean(share.ravel()), name)
+        for tensor in ("kernels", "channels"):
+            p, n, share = totals(part["pyramid"][group][tensor])
+            close(row[f"{tensor}_p_mean"], mean(p), f"{name} {tensor} P")
+            close(row[f"{tensor}_n_mean"], mean(n), f"{name} {tensor} N")
+            close(row[f"{tensor}_found_share_of_p_mean"], mean(share), f"{name} {tensor} share")
         close(row["class_overlap_mean"],
               mean([o for o in overlaps([group]).values() if o is not None]), name)
     rows = iter(table("per_layer_class.csv"))
@@ -176,6 +204,7 @@ def check_overlaps():
 check_summary()
 check_classes()
 check_layers()
+check_additions()
 check_kernels()
 check_overlaps()
 for path in folder.glob("*.csv"):

@@ -133,7 +133,9 @@ TEST(RunStatistics, CountsByHand) {
   EXPECT_THAT(s.layers()[1].found_by_class.at(0), testing::ElementsAre(2, 1, 0, 1));
   EXPECT_EQ(s.layers()[1].kernels_ever_found(), 4);
   // 3 of 10, 5 of 10, 6 of 10, 0 of 10.
-  EXPECT_NEAR(s.layers()[1].found_share.mean(), 0.35, 1e-12);
+  EXPECT_NEAR(s.layers()[1].kernel_totals.found_share.mean(), 0.35, 1e-12);
+  EXPECT_DOUBLE_EQ(s.layers()[1].kernel_totals.positive.mean(), 10);
+  EXPECT_DOUBLE_EQ(s.layers()[1].kernel_totals.negative.mean(), 0);
   // Class 0: kernel 0, in two of three clips. Class 1: kernels 0, 1, 2. The classifier is left out.
   const std::vector<ClassOverlap> overlaps = s.overlaps();
   ASSERT_EQ(overlaps.size(), 1U);
@@ -143,6 +145,29 @@ TEST(RunStatistics, CountsByHand) {
   EXPECT_DOUBLE_EQ(*overlaps[0].jaccard(), 1.0 / 3);
   ASSERT_EQ(s.confident_errors().size(), 1U);
   EXPECT_EQ(s.confident_errors()[0].row, 1);
+}
+
+TEST(TensorTotals, SumsAllChannelsAndSharesOutWhatIsFound) {
+  TensorTotals totals;
+  totals.add({{3, 1}, {0.5F, 0.25F}, {2.75F, 0.875F}, {1, 0}, {0, 0}});
+  totals.add({{0, 0}, {1, 1}, {-0.5F, -0.5F}, {0, 0}, {0, 0}});  // no P: no share of it
+  totals.add({{4, 4}, {0, 0}, {4, 4}, {}, {}});                  // an addend: nothing is selected
+  totals.add({{}, {}, {1, 2}, {1, 1}, {1, 1}});                  // a scorer without P and N
+  EXPECT_EQ(totals.positive.count(), 3);
+  EXPECT_DOUBLE_EQ(totals.positive.sum(), 12);
+  EXPECT_DOUBLE_EQ(totals.negative.sum(), 2.75);
+  EXPECT_EQ(totals.found_share.count(), 1);
+  EXPECT_DOUBLE_EQ(totals.found_share.mean(), 0.75);
+}
+
+TEST(RunStatistics, RefusesAnotherNumberOfAdditions) {
+  RunStatistics with = empty_statistics(), without = empty_statistics();
+  with.add(test::example_clip(0));
+  ClipResult clip = test::example_clip(1);
+  clip.pyramids[0].additions.pop_back();
+  EXPECT_THROW(with.add(clip), std::logic_error);
+  without.add(clip);
+  EXPECT_THROW(with.merge(without), std::invalid_argument);
 }
 
 TEST(RunStatistics, RefusesAClipThatDoesNotFit) {
