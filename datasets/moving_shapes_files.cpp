@@ -39,7 +39,7 @@ fs::path clip_path(const MovingShapesOptions& options, const fs::path& folder, s
 std::string stamp_text(const MovingShapesOptions& options) {
   return fmt::format(
       "moving_shapes clips; made by the program, deleted by it when this text changes\n"
-      "version {}\nsplit {}\nseed {}\nclip_len {}\nsize {}\nfps {}\ncrf {}\n",
+      "version {}\nsplit {}\nseed {}\nclip_len {}\nsize {}\nfps {}\ncrf {}\nmbtree 0\n",
       kMovingShapesVersion, options.split, options.seed, options.clip_len, options.size,
       kFramesPerSecond, kCrf);
 }

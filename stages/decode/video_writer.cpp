@@ -151,6 +151,8 @@ void VideoWriter::State::open_encoder(int width, int height, const VideoWriterOp
   }
   if (codec_kind == Codec::kH264) {
     require(av_opt_set_double(encoder->priv_data, "crf", options.crf, 0), "cannot set crf");
+    // Its look-ahead is the one part of x264 that gave the same frames other bytes from run to run.
+    require(av_opt_set_int(encoder->priv_data, "mbtree", 0, 0), "cannot set mbtree");
   }
   require(avcodec_open2(encoder.get(), codec, nullptr), "the encoder refuses these options");
 }
