@@ -74,30 +74,32 @@ class ExcitationWalk {
     return classifier;
   }
 
-  /// Adds relevance to a node's value.
-  void give(NodeId id, const at::Tensor& relevance) {
+  /// Adds relevance to a node's value; in place where nobody else holds it.
+  void give(NodeId id, at::Tensor relevance) {
     if (!plan_.on_path[index(id)]) return;
     at::Tensor& slot = relevance_[index(id)];
-    slot = slot.defined() ? slot + relevance : relevance;
+    const bool alone = relevance.use_count() == 1 && relevance.storage().use_count() == 1;
+    if (slot.defined()) relevance = alone ? relevance.add_(slot) : relevance + slot;
+    slot = std::move(relevance);
   }
 
   void step(NodeId id) {
     const Node& node = graph_.node(id);
     if (node.inputs.empty()) return;
-    at::Tensor relevance = relevance_[index(id)];
+    at::Tensor relevance = std::move(relevance_[index(id)]);
     const at::Tensor& y = values_[index(id)];
     const at::Tensor& x = values_[index(node.inputs[0])];
     if (std::holds_alternative<Conv3d>(node.op)) {
       if (node.inputs.size() == 2) {
         AddendRelevance split = split_relevance(relevance, y, values_[index(node.inputs[1])]);
-        give(node.inputs[1], split.residual);
-        relevance = split.first;
+        give(node.inputs[1], std::move(split.residual));
+        relevance = std::move(split.first);
       }
       through_conv(id, relevance);
     } else if (std::holds_alternative<Add>(node.op)) {
-      const AddendRelevance split = split_relevance(relevance, y, values_[index(node.inputs[1])]);
-      give(node.inputs[0], split.first);
-      give(node.inputs[1], split.residual);
+      AddendRelevance split = split_relevance(relevance, y, values_[index(node.inputs[1])]);
+      give(node.inputs[0], std::move(split.first));
+      give(node.inputs[1], std::move(split.residual));
     } else if (std::holds_alternative<AvgPool3d>(node.op) ||
                std::holds_alternative<GlobalAverage>(node.op)) {
       const at::Tensor ratio = relevance_ratio(relevance, positive_mean(id));
@@ -107,7 +109,7 @@ class ExcitationWalk {
       // The rest moves every value to where it came from: a maximum, a channel, a ReLU; a BatchNorm
       // that stands alone passes relevance through as it is.
       if (std::holds_alternative<BatchNorm3d>(node.op)) {
-        give(node.inputs[0], relevance);
+        give(node.inputs[0], std::move(relevance));
         return;
       }
       for (std::size_t i = 0; i < node.inputs.size(); ++i) {

@@ -179,7 +179,7 @@ at::Tensor Executor::input_gradient(NodeId id, std::size_t input, const at::Tens
           },
           [&](const Linear&) -> at::Tensor { return through_layer(); },
           [&](const BatchNorm3d&) -> at::Tensor {
-            return add_or(add_to, g * norm_scale(id).view({1, -1, 1, 1, 1}));
+            return scale_gradient(g, norm_scale(id), add_to);
           },
           [&](const Relu&) -> at::Tensor { return add_or(add_to, g); },
           [&](const MaxPool3d& op) -> at::Tensor {

@@ -101,6 +101,15 @@ at::Tensor scale_shift(const at::Tensor& x, const at::Tensor& scale, const at::T
   return relu ? y.clamp_min(0) : y;
 }
 
+at::Tensor scale_gradient(const at::Tensor& gradient, const at::Tensor& scale,
+                          const at::Tensor& add_to) {
+  if (add_to.defined() && cpu::takes({gradient, add_to})) {
+    return cpu::scale_gradient(gradient, scale, add_to);
+  }
+  const at::Tensor result = gradient * per_channel(scale);
+  return add_to.defined() ? result + add_to : result;
+}
+
 at::Tensor max_pool(const at::Tensor& x, const MaxPool3d& pool) {
   if (cpu::takes({x})) return cpu::max_pool(x, pool, pooled_size(x, pool));
   return std::get<0>(at::max_pool3d_with_indices(pad_for_max(x, pool), longs(pool.kernel),

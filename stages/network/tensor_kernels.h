@@ -50,6 +50,10 @@ at::Tensor gather_channels(const at::Tensor& x, std::int64_t clip,
 at::Tensor scale_shift(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift,
                        bool relu);
 
+/// @return gradient * scale channel by channel, plus `add_to` where that is defined
+at::Tensor scale_gradient(const at::Tensor& gradient, const at::Tensor& scale,
+                          const at::Tensor& add_to);
+
 at::Tensor max_pool(const at::Tensor& x, const MaxPool3d& pool);
 /// Gives each window's gradient to its largest position, the first of equals.
 at::Tensor max_pool_gradient(const at::Tensor& gradient, const at::Tensor& x, const at::Tensor& y,

@@ -129,6 +129,17 @@ CFP_MULTIVERSION void scale_shift_rows(const float* __restrict x, const float* _
   }
 }
 
+CFP_MULTIVERSION void scale_rows(const float* __restrict g, const float* __restrict scale,
+                                 const float* __restrict add_to, int64_t rows, int64_t channels,
+                                 float* __restrict out) {
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t c = 0; c < channels; ++c) {
+      const int64_t i = row * channels + c;
+      out[i] = g[i] * scale[c] + add_to[i];
+    }
+  }
+}
+
 CFP_MULTIVERSION void ratio(const float* __restrict relevance, float* __restrict z, int64_t n) {
   for (int64_t i = 0; i < n; ++i) z[i] = z[i] > 0 ? relevance[i] / z[i] : 0.0F;
 }
@@ -221,6 +232,20 @@ at::Tensor gather_channels(const at::Tensor& x, int64_t clip,
                 out.data_ptr<float>() + begin * n);
   });
   return out;
+}
+
+at::Tensor scale_gradient(const at::Tensor& gradient, const at::Tensor& scale,
+                          const at::Tensor& add_to) {
+  at::Tensor result = at::empty_like(gradient);
+  const Rows g(gradient);
+  at::parallel_for(0, g.batch * g.positions, kGrain / g.channels + 1,
+                   [&](int64_t begin, int64_t end) {
+                     const int64_t offset = begin * g.channels;
+                     scale_rows(g.data + offset, scale.data_ptr<float>(),
+                                add_to.data_ptr<float>() + offset, end - begin, g.channels,
+                                result.data_ptr<float>() + offset);
+                   });
+  return result;
 }
 
 at::Tensor relevance_ratio(const at::Tensor& relevance, at::Tensor activation) {

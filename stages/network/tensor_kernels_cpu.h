@@ -21,6 +21,8 @@ at::Tensor gather_channels(const at::Tensor& x, std::int64_t clip,
                            const std::vector<std::int64_t>& channels);
 at::Tensor scale_shift(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift,
                        bool relu);
+at::Tensor scale_gradient(const at::Tensor& gradient, const at::Tensor& scale,
+                          const at::Tensor& add_to);
 at::Tensor max_pool(const at::Tensor& x, const MaxPool3d& pool, const Triple& out_size);
 at::Tensor max_pool_gradient(const at::Tensor& gradient, const at::Tensor& x, const at::Tensor& y,
                              const MaxPool3d& pool);

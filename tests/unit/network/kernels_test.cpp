@@ -134,6 +134,20 @@ TEST_P(Kernels, ScaleAndShift) {
   }
 }
 
+TEST_P(Kernels, ScaleAGradient) {
+  const at::Tensor g = random(21);
+  const at::Tensor add_to = random(22);
+  const at::Tensor scale = random_tensor({GetParam().channels}, 23);
+  const at::Tensor scaled = g * scale.view({1, -1, 1, 1, 1});
+  EXPECT_TRUE(close_to(scale_gradient(g, scale, {}), scaled, 1e-15));
+  EXPECT_TRUE(close_to(scale_gradient(g, scale, add_to), scaled + add_to, 1e-15));
+  const at::Tensor fast = scale_gradient(channels_last_float(g), scale.to(at::kFloat),
+                                         channels_last_float(add_to));
+  EXPECT_TRUE(fast.is_contiguous(at::MemoryFormat::ChannelsLast3d));
+  // Two roundings of numbers below 2.
+  EXPECT_LE((fast.to(at::kDouble) - scaled - add_to).abs().max().item<double>(), 2 * 0x1p-23);
+}
+
 TEST_P(Kernels, ShareRelevance) {
   const at::Tensor relevance = random(9).abs();
   const at::Tensor activation = random(10).clamp_min(-0.25);
