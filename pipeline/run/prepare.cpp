@@ -21,6 +21,14 @@ auto for_section(const ConfigValues& values, std::string_view key, Action&& acti
   }
 }
 
+/// The key that says where the clips are.
+std::string_view dataset_key(const ConfigValues& values) {
+  for (const std::string_view key : {"dataset.file", "dataset.data_root"}) {
+    if (values.is_set(key)) return key;
+  }
+  return "dataset.type";
+}
+
 /// Builds the network for the clips that it will get: some architectures depend on their size.
 Network load_for_clips(ResolvedConfig& config, PreprocessOptions& preprocess) {
   NetworkOptions options = config.network;
@@ -53,8 +61,8 @@ std::optional<Triple> clip_size(const SamplingOptions& sampling,
 Prepared prepare(ResolvedConfig given) {
   Prepared prepared{.config = std::move(given)};
   ResolvedConfig& config = prepared.config;
-  prepared.manifest =
-      for_section(config.values, "dataset.type", [&] { return load_dataset(config.dataset); });
+  prepared.manifest = for_section(config.values, dataset_key(config.values),
+                                  [&] { return load_dataset(config.dataset); });
   prepared.network = std::make_shared<const Network>(load_for_clips(config, prepared.preprocess));
   const Network& network = *prepared.network;
   prepared.labels = join_labels(prepared.manifest, network.class_names, network.num_classes());

@@ -59,7 +59,8 @@ TEST_F(BadInput, Config) {
 }
 
 TEST_F(BadInput, DataSet) {
-  expect({"run", "good.yaml", "dataset.data_root=nowhere"}, 2, "nowhere");
+  expect({"run", "good.yaml", "dataset.data_root=nowhere"}, 2,
+         "command line: dataset: nowhere: no such folder");
   fs::create_directories(folder_ / "hollow");
   expect({"run", "good.yaml", "dataset.data_root=hollow"}, 2, "hollow");
   expect({"run", "good.yaml", "dataset.type=list", "dataset.file=nothing.csv"}, 2, "nothing.csv");
