@@ -2,7 +2,7 @@
 """Checks what a compiler does not: the walls between the rooms, sizes, and the look of files.
 
 The table of rooms in docs/architecture.md is the rule that the includes are checked against, so the
-picture in the docs and the code cannot drift apart.
+picture in the docs and the code cannot drift apart; so every file must be named there, too.
 
     lint.py ROOT                     prints `file:line: finding` for each one; exit code 1 if any
     lint.py ROOT --plain-headers     prints the headers that need no LibTorch, one a line
@@ -221,10 +221,25 @@ def check_page(root, names, name, text, findings):
                 findings.add(name, number, f"there is no file {source}")
 
 
+def check_index(names, rooms, architecture, findings):
+    """Every source of the rooms is named under "## Where to find what", by its header or itself."""
+    _, _, section = architecture.partition("\n## Where to find what\n")
+    named = NAMED_SOURCE.findall(section.partition("\n## ")[0])
+    for name in names:
+        path = PurePosixPath(name)
+        room = room_of(name, rooms)
+        if path.suffix not in CPP_SUFFIXES or room is None or room.folder == "tests":
+            continue
+        alike = [path, path.with_suffix(".h")]
+        if not any(each.match(pattern) for each in alike for pattern in named):
+            findings.add(name, 1, "is not in the list of files of docs/architecture.md")
+
+
 def check(root):
     rooms = read_rooms(root / "docs/architecture.md")
     findings = Findings()
     names = files_of(root)
+    check_index(names, rooms, (root / "docs/architecture.md").read_text(), findings)
     for name in names:
         content = (root / name).read_bytes()
         if not is_text(name, content):

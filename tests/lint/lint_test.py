@@ -15,7 +15,11 @@ TABLE = """# Architecture
 |---|---|---|---|
 | `top` | the top | `low` | fmt |
 | `low` | the ground | – | LibTorch (`t*.cpp`) |
+
+## Where to find what
+
 """
+INDEX = "`*.h`, `*.cpp`\n"
 HEADER = "// What it is for.\n#pragma once\n"
 
 
@@ -24,7 +28,7 @@ class LintTest(unittest.TestCase):
         folder = tempfile.TemporaryDirectory()
         self.addCleanup(folder.cleanup)
         self.root = Path(folder.name)
-        self.write("docs/architecture.md", TABLE)
+        self.write("docs/architecture.md", TABLE + INDEX)
         self.write("low/plain.h", HEADER)
         self.write("low/tensor.cpp", "\n")
 
@@ -99,10 +103,17 @@ class LintTest(unittest.TestCase):
         self.write("docs/page.md", "`low/gone.cpp`\n")
         self.assert_found("docs/page.md:1", "no file low/gone.cpp")
 
+    def test_finds_a_file_that_the_list_of_files_leaves_out(self):
+        self.write("low/plain.cpp", "\n")
+        self.write("docs/architecture.md", TABLE + "`low/plain.h`, `tensor.cpp`\n")
+        self.assertEqual(lint.check(self.root), [])
+        self.write("docs/architecture.md", TABLE + "`plain.h`\n\n## More\n\n`tensor.cpp`\n")
+        self.assert_found("low/tensor.cpp:1", "is not in the list of files")
+
     def test_refuses_a_table_that_names_an_unknown_room_or_library(self):
         for bad in ("| `more` | x | `nowhere` | fmt |\n", "| `more` | x | – | boost |\n"):
             with self.subTest(bad):
-                self.write("docs/architecture.md", TABLE + bad)
+                self.write("docs/architecture.md", TABLE.replace("\n## Where", bad + "\n## Where"))
                 with self.assertRaises(SystemExit):
                     lint.check(self.root)
 
