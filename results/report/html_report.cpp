@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <stdexcept>
+#include <utility>
 
 #include "results/report/html.h"
 #include "results/report/overlay.h"
@@ -16,6 +17,9 @@ namespace {
 
 /// Frames below this height are shown at twice their size.
 constexpr std::int64_t kSmallFramePx = 80;
+
+/// White between two frames of a strip, so that the heat of one does not seem to be the next one's.
+constexpr std::int64_t kGapPx = 2;
 
 /// `wanted` positions out of `available`, evenly spread, first and last among them.
 std::vector<std::int64_t> evenly_spread(std::int64_t available, std::int64_t wanted) {
@@ -53,6 +57,11 @@ std::vector<std::uint8_t> shrink(const std::uint8_t* rgb, std::int64_t height, s
 struct Strip {
   std::int64_t height = 0, width = 0, frame_width = 0;
   std::vector<std::uint8_t> rgb;
+
+  /// Row y of the i-th frame.
+  std::uint8_t* row(std::int64_t i, std::int64_t y) {
+    return rgb.data() + (y * width + i * (frame_width + kGapPx)) * 3;
+  }
 };
 
 Strip make_strip(const Frames& frames, const std::vector<std::int64_t>& chosen,
@@ -63,31 +72,30 @@ Strip make_strip(const Frames& frames, const std::vector<std::int64_t>& chosen,
                                                        std::min(frames.height, max_height));
   const std::int64_t width =
       std::clamp<std::int64_t>(frames.width * height / frames.height, 1, max_width);
-  Strip strip{height, width * static_cast<std::int64_t>(chosen.size()), width, {}};
-  strip.rgb.resize(static_cast<std::size_t>(strip.height * strip.width * 3));
-  for (std::size_t i = 0; i < chosen.size(); ++i) {
+  const auto count = static_cast<std::int64_t>(chosen.size());
+  Strip strip{height, count * (width + kGapPx) - kGapPx, width, {}};
+  strip.rgb.assign(static_cast<std::size_t>(strip.height * strip.width * 3), 255);
+  for (std::int64_t i = 0; i < count; ++i) {
     const std::vector<std::uint8_t> small =
-        shrink(frames.frame(chosen[i]), frames.height, frames.width, height, width);
+        shrink(frames.frame(chosen[static_cast<std::size_t>(i)]), frames.height, frames.width,
+               height, width);
     for (std::int64_t y = 0; y < height; ++y) {
-      std::copy_n(small.data() + y * width * 3, width * 3,
-                  strip.rgb.data() + (y * strip.width + static_cast<std::int64_t>(i) * width) * 3);
+      std::copy_n(small.data() + y * width * 3, width * 3, strip.row(i, y));
     }
   }
   return strip;
 }
 
-/// Draws the chosen frames of a heat over a copy of a strip.
-std::vector<std::uint8_t> heated(const Strip& strip, const HeatMap& heat,
+/// @return a copy of the strip, the chosen frames of a heat drawn over its frames
+std::vector<std::uint8_t> heated(Strip strip, const HeatMap& heat,
                                  const std::vector<std::int64_t>& chosen) {
-  std::vector<std::uint8_t> rgb = strip.rgb;
   for (std::size_t i = 0; i < chosen.size(); ++i) {
     for (std::int64_t y = 0; y < strip.height; ++y) {
-      std::uint8_t* row =
-          rgb.data() + (y * strip.width + static_cast<std::int64_t>(i) * strip.frame_width) * 3;
+      std::uint8_t* row = strip.row(static_cast<std::int64_t>(i), y);
       blend_heat(row, heat.frame(chosen[i]) + y * strip.frame_width, strip.frame_width, row);
     }
   }
-  return rgb;
+  return std::move(strip.rgb);
 }
 
 std::string tube_caption(const Tube& tube, HeatStatus status) {

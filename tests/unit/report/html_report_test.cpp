@@ -1,5 +1,6 @@
 #include "results/report/html_report.h"
 
+#include <algorithm>
 #include <fstream>
 
 #include <gmock/gmock.h>
@@ -151,6 +152,33 @@ TEST(HtmlReport, PicturesClipsOfOddShapes) {
   }
   report.write(folder / "shapes.html", statistics);
   EXPECT_EQ(checked_pictures(folder / "shapes.html", {}), pictures);
+}
+
+TEST(HtmlReport, SetsFramesApart) {
+  std::vector<std::vector<std::uint8_t>> pictures;
+  HtmlReport report({.frames = 3}, [&](const std::uint8_t* rgb, int width, int height) {
+    EXPECT_EQ(width, 3 * 30 + 2 * 2);
+    EXPECT_EQ(height, 40);
+    pictures.emplace_back(rgb, rgb + width * height * 3);
+    return encode_png(rgb, width, height);
+  });
+  const ClipResult result = test::example_clip(0);
+  const Clip clip = example_frames(result, 40, 30);
+  report.add_example(clip, result);
+  ASSERT_GT(pictures.size(), 1U);
+  for (const std::vector<std::uint8_t>& picture : pictures) {
+    for (std::size_t y = 0; y < 40; ++y) {
+      for (const std::size_t x : {30, 31, 62, 63}) {
+        EXPECT_EQ(picture[(y * 94 + x) * 3], 255) << "row " << y << ", column " << x;
+      }
+    }
+  }
+  // The first picture has no heat over it: its last frame is the clip's.
+  const std::uint8_t* frame = clip.frames.frame(7);
+  for (std::size_t y = 0; y < 40; ++y) {
+    EXPECT_TRUE(std::equal(frame + y * 90, frame + (y + 1) * 90,
+                           pictures[0].begin() + static_cast<std::ptrdiff_t>((y * 94 + 64) * 3)));
+  }
 }
 
 TEST(HtmlReport, FlagsATubeThatCannotBeDrawn) {
