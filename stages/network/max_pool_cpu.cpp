@@ -1,14 +1,15 @@
-// Maximum pooling of tensor_kernels.h, forward and back, as one pooling an axis: over the width, the
-// height, then over time. The maximum of maxima is the maximum, and going back over time first, then
-// height, then width, ends at the first of equal positions. Three windows of 3 cost 9 comparisons
-// where one of 3 x 3 x 3 costs 27, and each frame stays in the cache for both of its axes.
+// Maximum pooling of tensor_kernels.h. Forward it is one pooling an axis: over the width, the
+// height, then over time. The maximum of maxima is the maximum; three windows of 3 cost 9
+// comparisons where one of 3 x 3 x 3 costs 27, and each frame stays in the cache for both of its
+// axes. Back, every window is gone through once, in rows that stay in the cache.
+#include <algorithm>
+#include <limits>
+#include <type_traits>
+#include <vector>
+
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros_like.h>
-
-#include <algorithm>
-#include <limits>
-#include <vector>
 
 #include "stages/network/multiversion.h"
 #include "stages/network/tensor_kernels_cpu.h"
@@ -33,18 +34,18 @@ struct Axis {
   int64_t out_numel() const { return outer * out * inner; }
 };
 
-/// One window: rows [begin, end) of the tensor, and whether padding counts before or after them.
+/// One window: rows [begin, end) of the tensor, and whether zeros beside them count.
 struct Window {
   int64_t begin, end;
-  bool zero_before, zero_after;
+  bool padded;
 };
 
-Window window(const Axis& axis, int64_t out) {
+CFP_INLINE Window window(const Axis& axis, int64_t out) {
   const int64_t start = out * axis.stride - axis.before;
   // A window of ceil_mode may also reach past the padding; that part never counts.
   const int64_t stop = std::min(start + axis.kernel, axis.size + axis.after);
-  return {std::max<int64_t>(start, 0), std::min(stop, axis.size), axis.zero_padding && start < 0,
-          axis.zero_padding && stop > axis.size};
+  return {std::max<int64_t>(start, 0), std::min(stop, axis.size),
+          axis.zero_padding && (start < 0 || stop > axis.size)};
 }
 
 /// y = the maximum of `rows` rows and `floor`.
@@ -66,52 +67,20 @@ CFP_MULTIVERSION void max_of_rows(const float* x, int64_t rows, int64_t inner, f
   }
 }
 
-/// Adds g to the first row of x that equals y; to none where y is 0 and `zero_first`. Between `begin`
-/// and `end` of rows that lie `inner` apart.
-CFP_MULTIVERSION void add_to_first(const float* g, const float* y, const float* x, int64_t rows,
-                                   int64_t inner, int64_t begin, int64_t end, bool zero_first,
-                                   float* to) {
-  int64_t i = begin;
-  for (; i + kWidth <= end; i += kWidth) {
-    const Vector top = *reinterpret_cast<const Vector*>(y + i);
-    const Vector none{};
-    Vector rest = *reinterpret_cast<const Vector*>(g + i);
-    if (zero_first) rest = top == none ? none : rest;
-    for (int64_t r = 0; r < rows; ++r) {
-      const auto hit = *reinterpret_cast<const Vector*>(x + r * inner + i) == top;
-      *reinterpret_cast<Vector*>(to + r * inner + i) += hit ? rest : none;
-      rest = hit ? none : rest;
-    }
-  }
-  for (; i < end; ++i) {
-    float rest = zero_first && y[i] == 0 ? 0.0F : g[i];
-    for (int64_t r = 0; r < rows; ++r) {
-      const bool hit = x[r * inner + i] == y[i];
-      to[r * inner + i] += hit ? rest : 0.0F;
-      if (hit) rest = 0;
-    }
-  }
-}
-
 void pool(const Axis& axis, const float* x, float* y) {
   for (int64_t o = 0; o < axis.outer * axis.out; ++o) {
     const Window w = window(axis, o % axis.out);
-    const float floor =
-        w.zero_before || w.zero_after ? 0.0F : -std::numeric_limits<float>::infinity();
+    const float floor = w.padded ? 0.0F : -std::numeric_limits<float>::infinity();
     max_of_rows(x + (o / axis.out * axis.size + w.begin) * axis.inner, w.end - w.begin, axis.inner,
                 floor, y + o * axis.inner);
   }
 }
 
-/// Adds to `to`, which is like x, what g sends back; of each row the numbers [begin, end).
-void pool_gradient(const Axis& axis, const float* g, const float* x, const float* y, float* to,
-                   int64_t begin, int64_t end) {
-  for (int64_t o = 0; o < axis.outer * axis.out; ++o) {
-    const Window w = window(axis, o % axis.out);
-    const int64_t first = (o / axis.out * axis.size + w.begin) * axis.inner;
-    add_to_first(g + o * axis.inner, y + o * axis.inner, x + first, w.end - w.begin, axis.inner,
-                 begin, end, w.zero_before, to + first);
-  }
+/// Channels that go back together: as many as there are where one thread does it, for long runs of
+/// memory; each channel's sums are the same however they are divided.
+int64_t block_of(int64_t channels) {
+  const int64_t threads = at::get_num_threads();
+  return ((channels + threads - 1) / threads + kWidth - 1) / kWidth * kWidth;
 }
 
 /// The three axes of one pooling: width and height of one frame, time of one clip.
@@ -123,8 +92,15 @@ struct Axes {
       : clips(x.size(0)), frames(x.size(0) * x.size(2)) {
     const int64_t channels = x.size(1), T = x.size(2), H = x.size(3), W = x.size(4);
     const auto axis = [&](int a, int64_t outer, int64_t size, int64_t inner) {
-      return Axis{outer, size, out[a], inner, pool.kernel[a], pool.stride[a],
-                  pool.padding.before[a], pool.padding.after[a], pool.zero_padding};
+      return Axis{outer,
+                  size,
+                  out[a],
+                  inner,
+                  pool.kernel[a],
+                  pool.stride[a],
+                  pool.padding.before[a],
+                  pool.padding.after[a],
+                  pool.zero_padding};
     };
     width = axis(2, H, W, channels);
     height = axis(1, 1, H, out[2] * channels);
@@ -151,23 +127,54 @@ at::Tensor pool_frames(const Axes& axes, const at::Tensor& x) {
   return frames;
 }
 
-/// What the pooled clips' gradient is at the frames before they were pooled over time.
-at::Tensor time_gradient(const Axes& axes, const at::Tensor& gradient, const at::Tensor& frames,
-                         const at::Tensor& y) {
-  const Axis& time = axes.time;
-  at::Tensor result = at::zeros_like(frames);
-  constexpr int64_t kPart = 4096;  // windows overlap over time, parts of a frame don't
-  const int64_t parts = (time.inner + kPart - 1) / kPart;
-  at::parallel_for(0, axes.clips * parts, 1, [&](int64_t begin, int64_t end) {
-    for (int64_t p = begin; p < end; ++p) {
-      const int64_t in = p / parts * time.in_numel(), out = p / parts * time.out_numel();
-      const int64_t first = p % parts * kPart;
-      pool_gradient(time, gradient.data_ptr<float>() + out, frames.data_ptr<float>() + in,
-                    y.data_ptr<float>() + out, result.data_ptr<float>() + in, first,
-                    std::min(first + kPart, time.inner));
+// ---- back ------------------------------------------------------------------------------------
+
+/// The windows of one row of the result, and the tensors on their way back. Pointers are those of
+/// one clip and of the first channel of a block.
+struct Row {
+  Window t, h;
+  const Axis& width;
+  int64_t channels, row, frame;  ///< of x: numbers from position to position, row to row, ...
+  const float* x;
+  float* to;       ///< like x: the result
+  const float* y;  ///< of this row of the pooled tensor
+  const float* g;
+};
+
+/// Adds g to the first position of the window whose x equals y; to none where the padding has it.
+template <class Number>
+CFP_INLINE void send_back(const Row& r, const Window& w, int64_t from, int64_t channel) {
+  const auto at = [&](auto* p) -> auto& {
+    using Pointer = std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(p)>>,
+                                       const Number*, Number*>;
+    return *reinterpret_cast<Pointer>(p + channel);
+  };
+  const Number none{};
+  const Number top = at(r.y + from);
+  Number rest = at(r.g + from);
+  if (r.t.padded || r.h.padded || w.padded) rest = top == none ? none : rest;
+  for (int64_t t = r.t.begin; t < r.t.end; ++t) {
+    for (int64_t h = r.h.begin; h < r.h.end; ++h) {
+      const int64_t line = t * r.frame + h * r.row;
+      for (int64_t k = w.begin; k < w.end; ++k) {
+        const int64_t here = line + k * r.channels;
+        const auto hit = at(r.x + here) == top;
+        at(r.to + here) += hit ? rest : none;
+        rest = hit ? none : rest;
+      }
     }
-  });
-  return result;
+  }
+}
+
+CFP_MULTIVERSION void send_row_back(const Row& r, int64_t block) {
+  for (int64_t o = 0; o < r.width.out; ++o) {
+    const Window w = window(r.width, o);
+    int64_t channel = 0;
+    for (; channel + kWidth <= block; channel += kWidth) {
+      send_back<Vector>(r, w, o * r.channels, channel);
+    }
+    for (; channel < block; ++channel) send_back<float>(r, w, o * r.channels, channel);
+  }
 }
 
 }  // namespace
@@ -192,27 +199,28 @@ at::Tensor max_pool(const at::Tensor& x, const MaxPool3d& pool, const Triple& ou
 
 at::Tensor max_pool_gradient(const at::Tensor& gradient, const at::Tensor& x, const at::Tensor& y,
                              const MaxPool3d& pool) {
-  const Axes axes(pool, x,
-                  {static_cast<int>(y.size(2)), static_cast<int>(y.size(3)),
-                   static_cast<int>(y.size(4))});
-  const bool still = axes.time.identity();
-  const at::Tensor frames = still ? y : pool_frames(axes, x);
-  const at::Tensor frame_g = still ? gradient : time_gradient(axes, gradient, frames, y);
+  const Axes axes(
+      pool, x,
+      {static_cast<int>(y.size(2)), static_cast<int>(y.size(3)), static_cast<int>(y.size(4))});
+  const int64_t channels = x.size(1), out_row = axes.width.out * channels;
+  const int64_t block = block_of(channels), blocks = (channels + block - 1) / block;
   at::Tensor result = at::zeros_like(x);
-  const auto frame_of = [&](const at::Tensor& t, int64_t f) {
-    return t.data_ptr<float>() + f * axes.height.out_numel();
-  };
-  at::parallel_for(0, axes.frames, 1, [&](int64_t begin, int64_t end) {
-    std::vector<float> rows(static_cast<std::size_t>(axes.width.out_numel()));
-    std::vector<float> row_g(rows.size());
-    for (int64_t f = begin; f < end; ++f) {
-      const float* from = x.data_ptr<float>() + f * axes.width.in_numel();
-      float* to = result.data_ptr<float>() + f * axes.width.in_numel();
-      cfp::cpu::pool(axes.width, from, rows.data());
-      std::ranges::fill(row_g, 0.0F);
-      pool_gradient(axes.height, frame_of(frame_g, f), rows.data(), frame_of(frames, f),
-                    row_g.data(), 0, axes.height.inner);
-      pool_gradient(axes.width, row_g.data(), from, rows.data(), to, 0, axes.width.inner);
+  at::parallel_for(0, axes.clips * blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t part = begin; part < end; ++part) {
+      const int64_t first = part % blocks * block;
+      const int64_t in = part / blocks * axes.time.size * axes.width.in_numel() + first;
+      const int64_t out = part / blocks * axes.time.out_numel() + first;
+      // All frames of a row, then the next row: so what windows share is still in the cache.
+      for (int64_t h = 0; h < axes.height.out; ++h) {
+        for (int64_t t = 0; t < axes.time.out; ++t) {
+          const int64_t line = out + t * axes.time.inner + h * out_row;
+          send_row_back({window(axes.time, t), window(axes.height, h), axes.width, channels,
+                         x.size(4) * channels, axes.width.in_numel(), x.data_ptr<float>() + in,
+                         result.data_ptr<float>() + in, y.data_ptr<float>() + line,
+                         gradient.data_ptr<float>() + line},
+                        std::min(block, channels - first));
+        }
+      }
     }
   });
   return result;

@@ -1,13 +1,15 @@
 #include "stages/pyramid/edges.h"
 
+#include <algorithm>
+#include <array>
+#include <optional>
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/index.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
-
-#include <algorithm>
-#include <array>
 
 namespace cfp {
 namespace {
@@ -15,9 +17,17 @@ namespace {
 using std::int64_t;
 
 at::Tensor index_tensor(const std::vector<int64_t>& indices, const at::Device& device) {
-  return at::from_blob(const_cast<int64_t*>(indices.data()),
-                       {static_cast<int64_t>(indices.size())}, at::TensorOptions(at::kLong))
+  return at::from_blob(const_cast<int64_t*>(indices.data()), {static_cast<int64_t>(indices.size())},
+                       at::TensorOptions(at::kLong))
       .to(device, at::kLong, /*non_blocking=*/false, /*copy=*/true);
+}
+
+/// [rows, columns, ...] of the numbers named of a tensor's first two axes.
+at::Tensor some_of(const at::Tensor& t, const std::vector<int64_t>& rows,
+                   const std::vector<int64_t>& columns) {
+  const std::optional<at::Tensor> at_rows = index_tensor(rows, t.device()).unsqueeze(1);
+  const std::optional<at::Tensor> at_columns = index_tensor(columns, t.device());
+  return at::index(t, {at_rows, at_columns});
 }
 
 /// Output positions whose tap lies inside the input, along one axis: [begin, end), and the first
@@ -70,8 +80,8 @@ at::Tensor dense_scores(const Conv3d& op, const at::Tensor& weight, const at::Te
                                 tap_range(op, 2, kw, entering.size(2), gradient.size(2))};
         const bool meets = std::ranges::all_of(ranges, [](auto r) { return r.count() > 0; });
         if (!meets) continue;
-        const at::Tensor products = at::mm(rows_of_output(gradient, ranges).t(),
-                                           rows_of_tap(entering, ranges, op.stride));
+        const at::Tensor products =
+            at::mm(rows_of_output(gradient, ranges).t(), rows_of_tap(entering, ranges, op.stride));
         scores.addcmul_(products, weight.select(2, tap));
       }
     }
@@ -79,21 +89,21 @@ at::Tensor dense_scores(const Conv3d& op, const at::Tensor& weight, const at::Te
   return scores;
 }
 
-/// Scores of a plain convolution of stride 1. With zeros around x and g on one grid, what a row of taps
-/// meets is one view of x, so that one product serves the row and nothing is copied.
+/// Scores of a plain convolution of stride 1. With zeros around x and g on one grid, what a row of
+/// taps meets is one view of x, so that one product serves the row and nothing is copied.
 at::Tensor unit_stride_scores(const Conv3d& op, const at::Tensor& weight,
                               const at::Tensor& gradient, const at::Tensor& entering) {
   const int64_t kernels = weight.size(0), channels = weight.size(1);
   const auto& pad = op.padding;
   const int64_t kW = op.kernel[2];
   const at::Tensor x = at::constant_pad_nd(
-      entering, std::array<int64_t, 6>{0, 0, pad.before[2], pad.after[2], pad.before[1],
-                                       pad.after[1]});
+      entering,
+      std::array<int64_t, 6>{0, 0, pad.before[2], pad.after[2], pad.before[1], pad.after[1]});
   const int64_t height = x.size(1), width = x.size(2);
   const int64_t frame = height * width;
   const at::Tensor g = at::constant_pad_nd(
-      gradient, std::array<int64_t, 6>{0, 0, 0, width - gradient.size(2), 0,
-                                       height - gradient.size(1)});
+      gradient,
+      std::array<int64_t, 6>{0, 0, 0, width - gradient.size(2), 0, height - gradient.size(1)});
   const at::Tensor x_rows = x.reshape({-1, channels});
   const at::Tensor g_rows = g.reshape({-1, kernels});
   // [kernels, channels, kT, kH, kW] -> [kT, kH, kernels, kW * channels], as the products come out
@@ -106,7 +116,8 @@ at::Tensor unit_stride_scores(const Conv3d& op, const at::Tensor& weight,
     if (t.count() <= 0) continue;
     for (int64_t kh = 0; kh < op.kernel[1]; ++kh) {
       const int64_t first = t.first * frame + kh * width;
-      // The last positions of the grid hold no gradient: where x ends before them they are left out.
+      // The last positions of the grid hold no gradient: where x ends before them they are left
+      // out.
       const int64_t rows = std::min(t.count() * frame, x_rows.size(0) - first - (kW - 1));
       const at::Tensor met = x_rows.as_strided({rows, kW * channels}, {channels, 1},
                                                x_rows.storage_offset() + first * channels);
@@ -118,7 +129,8 @@ at::Tensor unit_stride_scores(const Conv3d& op, const at::Tensor& weight,
 
 at::Tensor bundle_scores(const Conv3d& op, const at::Tensor& weight, const at::Tensor& gradient,
                          const at::Tensor& entering) {
-  if (op.stride == Triple{1, 1, 1} && op.dilation == Triple{1, 1, 1}) {
+  const bool one_tap = op.kernel == Triple{1, 1, 1};
+  if (!one_tap && op.stride == Triple{1, 1, 1} && op.dilation == Triple{1, 1, 1}) {
     return unit_stride_scores(op, weight, gradient, entering);
   }
   return dense_scores(op, weight, gradient, entering);
@@ -162,8 +174,9 @@ at::Tensor bundle_weight(const Conv3d& op, const at::Tensor& weight, const EdgeI
                          const Bundle& bundle) {
   const int64_t out_width = op.out_channels / op.groups;
   const int64_t in_width = op.in_channels / op.groups;
-  at::Tensor dense = at::zeros({bundle.k1 - bundle.k0, bundle.c1 - bundle.c0, weight.size(2)},
-                               weight.options());
+  if (op.groups == 1) return some_of(weight, input.kernels, input.channels);
+  at::Tensor dense =
+      at::zeros({bundle.k1 - bundle.k0, bundle.c1 - bundle.c0, weight.size(2)}, weight.options());
   for (int64_t group = bundle.first_group; group < bundle.end_group; ++group) {
     const auto [k0, k1] =
         positions_between(input.kernels, group * out_width, (group + 1) * out_width);
@@ -175,8 +188,7 @@ at::Tensor bundle_weight(const Conv3d& op, const at::Tensor& weight, const EdgeI
     for (int64_t& column : columns) column -= group * in_width;
     dense.narrow(0, k0 - bundle.k0, k1 - k0)
         .narrow(1, c0 - bundle.c0, c1 - c0)
-        .copy_(weight.index_select(0, index_tensor(rows, weight.device()))
-                   .index_select(1, index_tensor(columns, weight.device())));
+        .copy_(some_of(weight, rows, columns));
   }
   return dense;
 }
@@ -186,9 +198,9 @@ at::Tensor bundle_weight(const Conv3d& op, const at::Tensor& weight, const EdgeI
 at::Tensor edge_scores(const Convolution& layer, const EdgeInput& input) {
   const Conv3d& op = layer.op();
   const at::Tensor weight = layer.weight().flatten(2);
-  at::Tensor scores = at::zeros({static_cast<int64_t>(input.kernels.size()),
-                                 static_cast<int64_t>(input.channels.size())},
-                                weight.options());
+  at::Tensor scores = at::zeros(
+      {static_cast<int64_t>(input.kernels.size()), static_cast<int64_t>(input.channels.size())},
+      weight.options());
   for (const Bundle& b : bundles(op, input)) {
     const at::Tensor part = bundle_weight(op, weight, input, b);
     const at::Tensor g = input.gradient.narrow(3, b.k0, b.k1 - b.k0);
@@ -201,8 +213,7 @@ at::Tensor edge_scores(const Convolution& layer, const EdgeInput& input) {
 }
 
 at::Tensor some_scores(const at::Tensor& all, const EdgeInput& input) {
-  return all.index_select(0, index_tensor(input.kernels, all.device()))
-      .index_select(1, index_tensor(input.channels, all.device()));
+  return some_of(all, input.kernels, input.channels);
 }
 
 std::vector<Edge> select_edges(const at::Tensor& scores, const EdgeInput& input,
