@@ -1,15 +1,15 @@
 #include "stages/pyramid/edges.h"
 
-#include <algorithm>
-#include <array>
-#include <optional>
-
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/index.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
 
 namespace cfp {
 namespace {
