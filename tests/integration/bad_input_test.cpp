@@ -1,5 +1,6 @@
 // What goes wrong because of what was given: each ends with its code, names the culprit, and says
 // what was allowed.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -102,6 +103,29 @@ TEST_F(BadInput, Checkpoint) {
   expect(with(demo.string()), 4, "resnet3d_moving_shapes.safetensors");
 }
 
+TEST_F(BadInput, CheckpointThatWouldRunACommandInPython) {
+  using namespace std::string_literals;
+  write_text(folder_ / "hostile.pth",
+             "\x80\x02"
+             "cposix\nsystem\nX\x0e\0\0\0touch executed\x85R."s);
+  expect({"run", "good.yaml", "network.checkpoint=hostile.pth"}, 4,
+         "'hostile.pth': its pickle names 'posix system'");
+  EXPECT_FALSE(fs::exists(folder_ / "executed"));
+}
+
+TEST_F(BadInput, CheckpointThatIsTruncated) {
+  const fs::path fixtures = checkpoint_facts() / "checkpoint_fixtures";
+  CFP_SKIP_WITHOUT(fixtures);
+  for (const std::string name : {"tiny_flat.legacy.pth", "tiny_flat.zip.pth"}) {
+    const std::string bytes = read_text(fixtures / name);
+    for (const std::size_t length : {bytes.size() - 1, bytes.size() / 2}) {
+      SCOPED_TRACE(name + " cut to " + std::to_string(length));
+      write_text(folder_ / name, bytes.substr(0, length));
+      expect({"run", "good.yaml", "network.checkpoint=" + name}, 4, "the file is truncated");
+    }
+  }
+}
+
 TEST_F(BadInput, FoldersThatCannotBeWritten) {
   expect({"run", "good.yaml", "output.work_dir=/proc/out"}, 4,
          "cannot make the folder '/proc/out'");
@@ -158,7 +182,7 @@ TEST_F(BadInput, MediaFilesAreFailuresWithTheirReasons) {
   EXPECT_THAT(result.out, HasSubstr("2 of 9 clips explained, 7 failed"));
   const std::string failures = read_text(folder_ / "out/failures.csv");
   for (std::size_t i = 0; i < bad.size(); ++i) {
-    EXPECT_THAT(failures, HasSubstr("\n" + std::to_string(i + 1) + "," + bad[i].name + ","));
+    EXPECT_THAT(failures, HasSubstr(fmt::format("\n{},{},", i + 1, bad[i].name)));
     EXPECT_THAT(failures, HasSubstr(bad[i].name + ",decode," + bad[i].reason + ","));
   }
   EXPECT_THAT(failures, testing::EndsWith(",random\n")) << "does not say that weights are random";

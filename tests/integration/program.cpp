@@ -7,6 +7,7 @@
 
 #include <fcntl.h>
 #include <fmt/format.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -44,9 +45,13 @@ void Program::signal(int number) const { kill(process_, number); }
 
 ProgramResult Program::wait() {
   int status = 0;
-  if (waitpid(process_, &status, 0) != process_) throw std::runtime_error("cannot wait");
+  rusage usage{};
+  if (wait4(process_, &status, 0, &usage) != process_) throw std::runtime_error("cannot wait");
   const int code = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
-  return {.exit_code = code, .out = read_text(out_), .err = read_text(err_)};
+  return {.exit_code = code,
+          .out = read_text(out_),
+          .err = read_text(err_),
+          .peak_memory_bytes = std::int64_t{usage.ru_maxrss} * 1024};
 }
 
 ProgramResult run_program(const std::vector<std::string>& arguments, const fs::path& folder) {

@@ -1,6 +1,7 @@
 // Starting the program from a test, and what the tests feed it.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <string>
 #include <vector>
@@ -14,6 +15,7 @@ namespace cfp::test {
 struct ProgramResult {
   int exit_code = -1;  ///< 128 + signal where a signal ended it
   std::string out, err;
+  std::int64_t peak_memory_bytes = 0;  ///< most that was resident at any time
 };
 
 /// A running cfp.
