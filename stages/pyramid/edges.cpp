@@ -1,7 +1,6 @@
 #include "stages/pyramid/edges.h"
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/index.h>
 #include <ATen/ops/mm.h>
@@ -10,6 +9,8 @@
 #include <algorithm>
 #include <array>
 #include <optional>
+
+#include "stages/pyramid/edge_scores_cpu.h"
 
 namespace cfp {
 namespace {
@@ -89,53 +90,6 @@ at::Tensor dense_scores(const Conv3d& op, const at::Tensor& weight, const at::Te
   return scores;
 }
 
-/// Scores of a plain convolution of stride 1. With zeros around x and g on one grid, what a row of
-/// taps meets is one view of x, so that one product serves the row and nothing is copied.
-at::Tensor unit_stride_scores(const Conv3d& op, const at::Tensor& weight,
-                              const at::Tensor& gradient, const at::Tensor& entering) {
-  const int64_t kernels = weight.size(0), channels = weight.size(1);
-  const auto& pad = op.padding;
-  const int64_t kW = op.kernel[2];
-  const at::Tensor x = at::constant_pad_nd(
-      entering,
-      std::array<int64_t, 6>{0, 0, pad.before[2], pad.after[2], pad.before[1], pad.after[1]});
-  const int64_t height = x.size(1), width = x.size(2);
-  const int64_t frame = height * width;
-  const at::Tensor g = at::constant_pad_nd(
-      gradient,
-      std::array<int64_t, 6>{0, 0, 0, width - gradient.size(2), 0, height - gradient.size(1)});
-  const at::Tensor x_rows = x.reshape({-1, channels});
-  const at::Tensor g_rows = g.reshape({-1, kernels});
-  // [kernels, channels, kT, kH, kW] -> [kT, kH, kernels, kW * channels], as the products come out
-  const at::Tensor taps = weight.view({kernels, channels, op.kernel[0], op.kernel[1], kW})
-                              .permute({2, 3, 0, 4, 1})
-                              .reshape({op.kernel[0], op.kernel[1], kernels, kW * channels});
-  at::Tensor scores = at::zeros({kernels, kW * channels}, weight.options());
-  for (int64_t kt = 0; kt < op.kernel[0]; ++kt) {
-    const TapRange t = tap_range(op, 0, kt, entering.size(0), gradient.size(0));
-    if (t.count() <= 0) continue;
-    for (int64_t kh = 0; kh < op.kernel[1]; ++kh) {
-      const int64_t first = t.first * frame + kh * width;
-      // The last positions of the grid hold no gradient: where x ends before them they are left
-      // out.
-      const int64_t rows = std::min(t.count() * frame, x_rows.size(0) - first - (kW - 1));
-      const at::Tensor met = x_rows.as_strided({rows, kW * channels}, {channels, 1},
-                                               x_rows.storage_offset() + first * channels);
-      scores.addcmul_(at::mm(g_rows.narrow(0, t.begin * frame, rows).t(), met), taps[kt][kh]);
-    }
-  }
-  return scores.view({kernels, kW, channels}).sum(1);
-}
-
-at::Tensor bundle_scores(const Conv3d& op, const at::Tensor& weight, const at::Tensor& gradient,
-                         const at::Tensor& entering) {
-  const bool one_tap = op.kernel == Triple{1, 1, 1};
-  if (!one_tap && op.stride == Triple{1, 1, 1} && op.dilation == Triple{1, 1, 1}) {
-    return unit_stride_scores(op, weight, gradient, entering);
-  }
-  return dense_scores(op, weight, gradient, entering);
-}
-
 /// Positions [first, last) in an ascending list whose values lie in [low, high).
 std::pair<int64_t, int64_t> positions_between(const std::vector<int64_t>& list, int64_t low,
                                               int64_t high) {
@@ -143,35 +97,9 @@ std::pair<int64_t, int64_t> positions_between(const std::vector<int64_t>& list, 
           std::ranges::lower_bound(list, high) - list.begin()};
 }
 
-/// Neighbouring groups of a convolution that are scored together, as one dense layer whose weights
-/// are 0 between groups: thin products cost more than the zeros.
-struct Bundle {
-  int64_t first_group, end_group;
-  int64_t k0, k1;  ///< positions in the list of kernels
-  int64_t c0, c1;  ///< positions in the list of channels
-};
-
-std::vector<Bundle> bundles(const Conv3d& op, const EdgeInput& input) {
-  constexpr int64_t kWide = 64;  // kernels or channels enough for a product to run at full speed
-  const int64_t out_width = op.out_channels / op.groups;
-  const int64_t in_width = op.in_channels / op.groups;
-  std::vector<Bundle> result;
-  Bundle open{0, 0, 0, 0, 0, 0};
-  for (int64_t group = 1; group <= op.groups; ++group) {
-    open.end_group = group;
-    open.k1 = positions_between(input.kernels, 0, group * out_width).second;
-    open.c1 = positions_between(input.channels, 0, group * in_width).second;
-    const bool full = open.k1 - open.k0 >= kWide || open.c1 - open.c0 >= kWide;
-    if (!full && group < op.groups) continue;
-    if (open.k1 > open.k0 && open.c1 > open.c0) result.push_back(open);
-    open = {group, group, open.k1, open.k1, open.c1, open.c1};
-  }
-  return result;
-}
-
 /// Weights of a bundle's kernels over its channels: [kernels, channels, taps].
 at::Tensor bundle_weight(const Conv3d& op, const at::Tensor& weight, const EdgeInput& input,
-                         const Bundle& bundle) {
+                         const EdgeBundle& bundle) {
   const int64_t out_width = op.out_channels / op.groups;
   const int64_t in_width = op.in_channels / op.groups;
   if (op.groups == 1) return some_of(weight, input.kernels, input.channels);
@@ -195,19 +123,39 @@ at::Tensor bundle_weight(const Conv3d& op, const at::Tensor& weight, const EdgeI
 
 }  // namespace
 
+std::vector<EdgeBundle> bundle_groups(const Conv3d& op, const EdgeInput& input, int64_t kernels,
+                                      int64_t channels) {
+  const int64_t out_width = op.out_channels / op.groups;
+  const int64_t in_width = op.in_channels / op.groups;
+  std::vector<EdgeBundle> result;
+  EdgeBundle open;
+  for (int64_t group = 1; group <= op.groups; ++group) {
+    open.end_group = group;
+    open.k1 = positions_between(input.kernels, 0, group * out_width).second;
+    open.c1 = positions_between(input.channels, 0, group * in_width).second;
+    const bool enough = open.k1 - open.k0 >= kernels || open.c1 - open.c0 >= channels;
+    if (!enough && group < op.groups) continue;
+    if (open.k1 > open.k0 && open.c1 > open.c0) result.push_back(open);
+    open = {group, group, open.k1, open.k1, open.c1, open.c1};
+  }
+  return result;
+}
+
 at::Tensor edge_scores(const Convolution& layer, const EdgeInput& input) {
+  if (cpu::takes_edges(layer, input)) return cpu::edge_scores(layer, input);
+  constexpr int64_t kWide = 64;  // enough for a product to run at full speed
   const Conv3d& op = layer.op();
   const at::Tensor weight = layer.weight().flatten(2);
   at::Tensor scores = at::zeros(
       {static_cast<int64_t>(input.kernels.size()), static_cast<int64_t>(input.channels.size())},
       weight.options());
-  for (const Bundle& b : bundles(op, input)) {
+  for (const EdgeBundle& b : bundle_groups(op, input, kWide, kWide)) {
     const at::Tensor part = bundle_weight(op, weight, input, b);
     const at::Tensor g = input.gradient.narrow(3, b.k0, b.k1 - b.k0);
     const at::Tensor x = input.entering.narrow(3, b.c0, b.c1 - b.c0);
     scores.narrow(0, b.k0, b.k1 - b.k0)
         .narrow(1, b.c0, b.c1 - b.c0)
-        .copy_(bundle_scores(op, part, g, x));
+        .copy_(dense_scores(op, part, g, x));
   }
   return scores;
 }

@@ -1,0 +1,228 @@
+// A matrix product a tap, between the found kernels' gradient and what the found channels show the
+// tap, kept in registers while the positions pass. The matrices are thin and very long, and found
+// channels lie in few groups: both cost library products several times their work.
+#include "stages/pyramid/edge_scores_cpu.h"
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/zeros.h>
+
+#include <algorithm>
+#include <cstring>
+
+#include "stages/network/multiversion.h"
+
+namespace cfp::cpu {
+namespace {
+
+using std::int64_t;
+
+constexpr int64_t kWidth = 16;
+constexpr int64_t kMostKernels = 6;  ///< rows of a tile: with two vectors each they fill registers
+constexpr int64_t kBlockNumbers = 1 << 17;  ///< of x that stay in a second-level cache
+using Vector = float __attribute__((vector_size(sizeof(float) * kWidth), aligned(sizeof(float))));
+
+int64_t count(const auto& list) { return static_cast<int64_t>(list.size()); }
+
+/// Output positions along one row that a tap joins to input positions.
+struct Run {
+  const float* g;
+  const float* x;
+  int64_t count;
+};
+
+/// The runs of a tap, and what is the same of all of them.
+struct Tap {
+  std::vector<Run> runs;
+  int64_t g_step, x_step;  ///< from position to position
+};
+
+/// Adds to `sums` [K][width] the products of K kernels with N vectors of channels.
+template <int64_t K, int64_t N>
+CFP_INLINE void add_tile(const Tap& tap, int64_t kernel, int64_t channel, int64_t width,
+                         float* sums) {
+  Vector total[K][N];
+  const auto at = [&](int64_t k, int64_t n) {
+    return reinterpret_cast<Vector*>(sums + (kernel + k) * width + channel + n * kWidth);
+  };
+  for (int64_t k = 0; k < K; ++k) {
+    for (int64_t n = 0; n < N; ++n) total[k][n] = *at(k, n);
+  }
+  for (const Run& run : tap.runs) {
+    const float* g = run.g + kernel;
+    const float* x = run.x + channel;
+    for (int64_t i = 0; i < run.count; ++i, g += tap.g_step, x += tap.x_step) {
+      for (int64_t n = 0; n < N; ++n) {
+        const Vector seen = *reinterpret_cast<const Vector*>(x + n * kWidth);
+        for (int64_t k = 0; k < K; ++k) total[k][n] += g[k] * seen;
+      }
+    }
+  }
+  for (int64_t k = 0; k < K; ++k) {
+    for (int64_t n = 0; n < N; ++n) *at(k, n) = total[k][n];
+  }
+}
+
+template <int64_t K>
+CFP_INLINE void add_kernels(const Tap& tap, int64_t kernel, int64_t width, float* sums) {
+  int64_t channel = 0;
+  for (; channel + 2 * kWidth <= width; channel += 2 * kWidth) {
+    add_tile<K, 2>(tap, kernel, channel, width, sums);
+  }
+  if (channel < width) add_tile<K, 1>(tap, kernel, channel, width, sums);
+}
+
+CFP_MULTIVERSION void add_products(const Tap& tap, int64_t kernels, int64_t width, float* sums) {
+  int64_t kernel = 0;
+  for (; kernel + kMostKernels <= kernels; kernel += kMostKernels) {
+    add_kernels<kMostKernels>(tap, kernel, width, sums);
+  }
+  switch (kernels - kernel) {
+    case 5: return add_kernels<5>(tap, kernel, width, sums);
+    case 4: return add_kernels<4>(tap, kernel, width, sums);
+    case 3: return add_kernels<3>(tap, kernel, width, sums);
+    case 2: return add_kernels<2>(tap, kernel, width, sums);
+    case 1: return add_kernels<1>(tap, kernel, width, sums);
+    default: return;
+  }
+}
+
+/// Output positions [begin, end) along one axis whose tap meets the input.
+struct Range {
+  int64_t begin, end;
+};
+
+Range met(const Conv3d& op, int axis, int64_t tap, int64_t in_size, int64_t out_size) {
+  const int64_t stride = op.stride[axis];
+  const int64_t offset = tap * op.dilation[axis] - op.padding.before[axis];
+  const int64_t begin = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
+  const int64_t end = in_size - 1 < offset ? 0 : (in_size - 1 - offset) / stride + 1;
+  return {begin, std::min(end, out_size)};
+}
+
+/// One bundle: the products of every tap, summed over all positions, block by block.
+class Products {
+ public:
+  Products(const Conv3d& op, const EdgeInput& input, const EdgeBundle& bundle)
+      : op_(op),
+        g_(input.gradient),
+        x_(input.entering),
+        bundle_(bundle),
+        kernels_(bundle.k1 - bundle.k0),
+        width_((bundle.c1 - bundle.c0 + kWidth - 1) / kWidth * kWidth) {
+    const int64_t taps = int64_t{1} * op.kernel[0] * op.kernel[1] * op.kernel[2];
+    sums_.assign(static_cast<std::size_t>(taps * kernels_ * width_), 0.0F);
+  }
+
+  void run() {
+    const int64_t frame = x_.size(1) * x_.size(2) * width_;
+    // Input frames of a block, and those of its first output frame's taps.
+    const int64_t frames = std::max<int64_t>(1, kBlockNumbers / (frame * op_.stride[0]));
+    for (int64_t t = 0; t < g_.size(0); t += frames) {
+      add_block(t, std::min(t + frames, g_.size(0)));
+    }
+  }
+
+  /// The sum of tap `tap` between kernel k and channel c of the bundle.
+  float sum(int64_t tap, int64_t k, int64_t c) const {
+    return sums_[static_cast<std::size_t>((tap * kernels_ + k) * width_ + c)];
+  }
+
+ private:
+  /// The bundle's channels of the input frames [begin, end), in whole vectors.
+  void load(int64_t begin, int64_t end) {
+    const int64_t positions = (end - begin) * x_.size(1) * x_.size(2), row = x_.size(3);
+    const int64_t channels = bundle_.c1 - bundle_.c0;
+    block_.assign(static_cast<std::size_t>(positions * width_), 0.0F);
+    const float* from = x_.data_ptr<float>() + begin * x_.size(1) * x_.size(2) * row + bundle_.c0;
+    for (int64_t p = 0; p < positions; ++p) {
+      std::memcpy(block_.data() + p * width_, from + p * row,
+                  static_cast<std::size_t>(channels) * sizeof(float));
+    }
+  }
+
+  void add_block(int64_t t0, int64_t t1) {
+    const int64_t reach = (op_.kernel[0] - 1) * op_.dilation[0];
+    first_ = std::max<int64_t>(0, t0 * op_.stride[0] - op_.padding.before[0]);
+    const int64_t last =
+        std::min(x_.size(0), (t1 - 1) * op_.stride[0] - op_.padding.before[0] + reach + 1);
+    if (last <= first_) return;
+    load(first_, last);
+    const int64_t plane = int64_t{1} * op_.kernel[1] * op_.kernel[2];
+    at::parallel_for(0, op_.kernel[0] * plane, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t tap = begin; tap < end; ++tap) {
+        const Tap part =
+            runs(tap / plane, tap % plane / op_.kernel[2], tap % op_.kernel[2], t0, t1);
+        add_products(part, kernels_, width_, sums_.data() + tap * kernels_ * width_);
+      }
+    });
+  }
+
+  Tap runs(int64_t kt, int64_t kh, int64_t kw, int64_t t0, int64_t t1) const {
+    const int64_t H = x_.size(1), W = x_.size(2);
+    Tap tap{{}, g_.size(3), op_.stride[2] * width_};
+    const Range t = met(op_, 0, kt, x_.size(0), g_.size(0));
+    const Range h = met(op_, 1, kh, H, g_.size(1));
+    const Range w = met(op_, 2, kw, W, g_.size(2));
+    if (w.begin >= w.end) return tap;
+    const auto in = [&](int axis, int64_t out, int64_t k) {
+      return out * op_.stride[axis] + k * op_.dilation[axis] - op_.padding.before[axis];
+    };
+    for (int64_t o = std::max(t.begin, t0); o < std::min(t.end, t1); ++o) {
+      for (int64_t r = h.begin; r < h.end; ++r) {
+        const int64_t to = (o * g_.size(1) + r) * g_.size(2) + w.begin;
+        const int64_t from = ((in(0, o, kt) - first_) * H + in(1, r, kh)) * W + in(2, w.begin, kw);
+        tap.runs.push_back({g_.data_ptr<float>() + to * tap.g_step + bundle_.k0,
+                            block_.data() + from * width_, w.end - w.begin});
+      }
+    }
+    return tap;
+  }
+
+  const Conv3d& op_;
+  const at::Tensor &g_, &x_;
+  const EdgeBundle bundle_;
+  const int64_t kernels_;
+  const int64_t width_;       ///< channels, filled up to whole vectors
+  std::vector<float> sums_;   ///< [taps, kernels, width]
+  std::vector<float> block_;  ///< [frames, H, W, width] from input frame first_
+  int64_t first_ = 0;
+};
+
+}  // namespace
+
+bool takes_edges(const Convolution& layer, const EdgeInput& input) {
+  const auto plain = [](const at::Tensor& t) {
+    return t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous();
+  };
+  return plain(layer.weight()) && plain(input.gradient) && plain(input.entering);
+}
+
+at::Tensor edge_scores(const Convolution& layer, const EdgeInput& input) {
+  const Conv3d& op = layer.op();
+  const int64_t out_width = op.out_channels / op.groups, in_width = op.in_channels / op.groups;
+  const int64_t taps = int64_t{1} * op.kernel[0] * op.kernel[1] * op.kernel[2];
+  const float* weight = layer.weight().data_ptr<float>();
+  at::Tensor scores = at::zeros({count(input.kernels), count(input.channels)}, at::kFloat);
+  float* out = scores.data_ptr<float>();
+  for (const EdgeBundle& bundle : bundle_groups(op, input, kMostKernels, kWidth)) {
+    Products products(op, input, bundle);
+    products.run();
+    for (int64_t k = bundle.k0; k < bundle.k1; ++k) {
+      const int64_t kernel = input.kernels[static_cast<std::size_t>(k)];
+      const int64_t first = kernel / out_width * in_width;  // of the kernel's group
+      for (int64_t c = bundle.c0; c < bundle.c1; ++c) {
+        const int64_t channel = input.channels[static_cast<std::size_t>(c)] - first;
+        if (channel < 0 || channel >= in_width) continue;
+        const float* w = weight + (kernel * in_width + channel) * taps;
+        float score = 0;
+        for (int64_t tap = 0; tap < taps; ++tap) {
+          score += w[tap] * products.sum(tap, k - bundle.k0, c - bundle.c0);
+        }
+        out[k * count(input.channels) + c] = score;
+      }
+    }
+  }
+  return scores;
+}
+
+}  // namespace cfp::cpu
