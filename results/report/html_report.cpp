@@ -125,12 +125,19 @@ HtmlReport::HtmlReport(HtmlReportOptions options, ImageEncoder encode)
   }
 }
 
-bool HtmlReport::wants(const ClipResult& result) const {
-  if (result.pyramids.empty() || static_cast<int>(examples_.size()) >= options_.max_examples) {
-    return false;
+std::pair<int, int> HtmlReport::most_pictured_class() const {
+  std::pair<int, int> most{0, 0};
+  for (const auto& [index, count] : examples_by_class_) {
+    if (count > most.second) most = {index, count};
   }
-  const auto of_class = examples_by_class_.find(result.pyramids.front().target.class_index);
-  return of_class == examples_by_class_.end() || of_class->second < options_.max_examples_a_class;
+  return most;
+}
+
+bool HtmlReport::wants(const ClipResult& result) const {
+  if (result.pyramids.empty()) return false;
+  if (!is_full()) return true;
+  const int target = result.pyramids.front().target.class_index;
+  return !examples_by_class_.contains(target) && most_pictured_class().second > 1;
 }
 
 void HtmlReport::add_example(const Clip& clip, const ClipResult& result) {
@@ -169,6 +176,14 @@ void HtmlReport::add_example(const Clip& clip, const ClipResult& result) {
     const HeatMap heat = heat_map(layer.tube, clip.frames.length, strip.height, strip.frame_width);
     example.tubes.push_back({layer.name, layer.depth, tube_caption(layer.tube, heat.status),
                              packed(heated(strip, heat, chosen))});
+  }
+  if (is_full()) {
+    const auto [most, count] = most_pictured_class();
+    examples_.erase(
+        std::ranges::find(examples_.rbegin(), examples_.rend(), most, &Example::target_class)
+            .base() -
+        1);
+    examples_by_class_[most] = count - 1;
   }
   ++examples_by_class_[example.target_class];
   examples_.push_back(std::move(example));

@@ -12,6 +12,7 @@
 #include <map>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "results/statistics/run_statistics.h"
@@ -25,11 +26,11 @@ using ImageEncoder =
     std::function<std::vector<std::uint8_t>(const std::uint8_t* rgb, int width, int height)>;
 
 struct HtmlReportOptions {
-  int max_examples = 12;         ///< clips that are pictured
-  int max_examples_a_class = 1;  ///< of them of one explained class
-  int frames = 6;                ///< pictured of a clip, evenly spread
-  int max_layers = 4;            ///< tubes pictured of a clip, evenly spread over the depths
-  int frame_height_px = 112;     ///< larger frames are shrunk to this height
+  int max_examples = 12;      ///< clips that are pictured: of all classes if there is room, then
+                              ///< the first ones
+  int frames = 6;             ///< pictured of a clip, evenly spread
+  int max_layers = 4;         ///< tubes pictured of a clip, evenly spread over the depths
+  int frame_height_px = 112;  ///< larger frames are shrunk to this height
 };
 
 /// Gathers some clips during a run, as packed pictures, and writes the page at its end.
@@ -39,7 +40,8 @@ class HtmlReport {
 
   /// @return whether add_example() would keep this clip; needs no frames
   bool wants(const ClipResult& result) const;
-  /// Pictures a clip, where wants() says so; nothing else.
+  /// Pictures a clip, where wants() says so; nothing else. Where there is no room, a class that
+  /// comes for the first time takes the place of the last clip of the class pictured most often.
   void add_example(const Clip& clip, const ClipResult& result);
 
   /// @throws SystemError the disk is full or fails
@@ -62,12 +64,15 @@ class HtmlReport {
     std::vector<TubeStrip> tubes;
   };
 
+  bool is_full() const { return static_cast<int>(examples_.size()) >= options_.max_examples; }
+  /// The class pictured most often, and how often; the lowest of equals.
+  std::pair<int, int> most_pictured_class() const;
   std::string examples_html(const RunStatistics& statistics) const;
 
   HtmlReportOptions options_;
   ImageEncoder encode_;
   std::vector<Example> examples_;
-  std::map<int, int> examples_by_class_;
+  std::map<int, int> examples_by_class_;  ///< how many; no class of none
 };
 
 }  // namespace cfp

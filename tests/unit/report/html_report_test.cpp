@@ -1,10 +1,10 @@
 #include "results/report/html_report.h"
 
-#include <algorithm>
-#include <fstream>
-
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+
+#include <algorithm>
+#include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "results/report/html.h"
@@ -52,7 +52,6 @@ std::string text_of(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(file), {}};
 }
-
 
 /// Checks a page with Python's parser.
 int checked_pictures(const std::filesystem::path& page, const std::vector<std::string>& texts) {
@@ -124,16 +123,34 @@ TEST(HtmlReport, OfManyClassesListsPairsInsteadOfAMatrix) {
   EXPECT_EQ(checked_pictures(folder / "many.html", {"The pairs that overlap most", "class 59"}), 0);
 }
 
-TEST(HtmlReport, KeepsSoManyClipsOfEachClassAndNoMore) {
-  HtmlReport report = png_report({.max_examples = 5, .max_examples_a_class = 2, .frames = 1});
+TEST(HtmlReport, PicturesEveryClassBeforeASecondClipOfOne) {
+  const test::TemporaryFolder folder;
+  RunStatistics statistics({.name = "classes"});
+  HtmlReport report = png_report({.max_examples = 3, .frames = 1});
   ClipResult result = test::example_clip(0);
   const Clip clip = example_frames(result, 8, 8);
-  for (const int target : {0, 0}) {
-    result.pyramids[0].target.class_index = target;
-    EXPECT_TRUE(report.wants(result));
+  struct Row {
+    const char* clip_id;
+    int target;
+    bool wanted;
+  };
+  for (const Row& row :
+       {Row{"first of 0", 0, true}, Row{"second of 0", 0, true}, Row{"third of 0", 0, true},
+        Row{"fourth of 0", 0, false}, Row{"first of 1", 1, true}, Row{"first of 2", 2, true},
+        Row{"second of 1", 1, false}, Row{"first of 3", 3, false}}) {
+    result.clip_id = row.clip_id;
+    result.pyramids[0].target.class_index = row.target;
+    EXPECT_EQ(report.wants(result), row.wanted) << row.clip_id;
     report.add_example(clip, result);
   }
-  EXPECT_FALSE(report.wants(result));
+  report.write(folder / "classes.html", statistics);
+  const std::string page = text_of(folder / "classes.html");
+  for (const char* shown : {"first of 0", "first of 1", "first of 2"}) {
+    EXPECT_THAT(page, HasSubstr(shown));
+  }
+  for (const char* other : {"second of", "third of", "fourth of", "of 3"}) {
+    EXPECT_THAT(page, Not(HasSubstr(other)));
+  }
   result.pyramids.clear();
   EXPECT_FALSE(report.wants(result));
 }
@@ -142,7 +159,7 @@ TEST(HtmlReport, PicturesClipsOfOddShapes) {
   CFP_SKIP_WITHOUT_PYTHON3();
   const test::TemporaryFolder folder;
   RunStatistics statistics({.name = "shapes"});
-  HtmlReport report = png_report({.max_examples_a_class = 10, .frames = 3});
+  HtmlReport report = png_report({.frames = 3});
   int pictures = 0;
   for (const auto& [height, width] :
        {std::pair{1, 1}, std::pair{1, 3000}, std::pair{3000, 1}, std::pair{57, 33}}) {
