@@ -4,6 +4,7 @@
     scripts/train_demo.py                          # clips, training, evaluation, checkpoint
     scripts/train_demo.py --evaluate CHECKPOINT    # held-out accuracy of a checkpoint
     scripts/train_demo.py --evaluate CHECKPOINT --predictions predictions.csv
+    scripts/train_demo.py --evaluate CHECKPOINT --record     # and write it into the metadata
 
 The clips are made by the program `moving_shapes` of the build and decoded from their files, so the
 network learns what the explaining program will show it. The network's tensors have the names that the
@@ -248,6 +249,10 @@ def evaluate(network, options):
     return accuracy
 
 
+def accuracy_text(options, accuracy):
+    return f"{accuracy:.4f} on {options.test_count} held-out clips"
+
+
 def metadata_of(options, input_size, accuracy):
     """What the checkpoint says of itself: how to build and feed the network, and where it is from."""
     names = ("train_count", "test_count", "epochs", "batch", "rate", "seed", "threads")
@@ -260,7 +265,7 @@ def metadata_of(options, input_size, accuracy):
             "input_size": json.dumps(input_size),
             "command": "scripts/train_demo.py " + " ".join(arguments),
             "seed": str(options.seed),
-            "accuracy": f"{accuracy:.4f} on {options.test_count} held-out clips"}
+            "accuracy": accuracy_text(options, accuracy)}
 
 
 def parse_options():
@@ -273,6 +278,8 @@ def parse_options():
     parser.add_argument("--out", type=Path, default=CHECKPOINT)
     parser.add_argument("--evaluate", type=Path, metavar="CHECKPOINT",
                         help="train nothing; print the accuracy of this checkpoint")
+    parser.add_argument("--record", action="store_true",
+                        help="with --evaluate: write the accuracy into the checkpoint's metadata")
     parser.add_argument("--predictions", type=Path, metavar="CSV",
                         help="write label, prediction and logits of each held-out clip")
     parser.add_argument("--train-count", type=int, default=3000)
@@ -283,7 +290,10 @@ def parse_options():
     parser.add_argument("--seed", type=int, default=1, help="of the clips and of the training")
     parser.add_argument("--threads", type=int, default=1,
                         help="more than one costs more than it saves on a network this small")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.record and not options.evaluate:
+        parser.error("--record needs --evaluate")
+    return options
 
 
 def main():
@@ -293,12 +303,15 @@ def main():
     network = ResNet3d(num_classes=len(CLASS_NAMES), **OVERRIDES)
     network = network.to(memory_format=torch.channels_last_3d)
     if options.evaluate:
-        tensors, _ = load_safetensors(options.evaluate)
+        tensors, metadata = load_safetensors(options.evaluate)
         missing, unexpected = network.load_state_dict(tensors, strict=False)
         wrong = [n for n in missing if not n.endswith("num_batches_tracked")] + unexpected
         if wrong:
             sys.exit(f"{options.evaluate}: not the demo network; missing or unexpected: {wrong}")
-        evaluate(network, options)
+        accuracy = evaluate(network, options)
+        if options.record:
+            metadata["accuracy"] = accuracy_text(options, accuracy)
+            save_safetensors(options.evaluate, tensors, metadata)
         return
     print(f"{sum(p.numel() for p in network.parameters())} parameters", flush=True)
     rows = make_clips(options.tool, options.clips, "train", options.train_count, options.seed)
