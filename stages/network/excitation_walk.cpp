@@ -17,6 +17,16 @@ Triple size_of(const at::Tensor& x) {
   return {static_cast<int>(x.size(2)), static_cast<int>(x.size(3)), static_cast<int>(x.size(4))};
 }
 
+bool is_average(const Op& op) {
+  return std::holds_alternative<AvgPool3d>(op) || std::holds_alternative<AdaptiveAverage>(op) ||
+         std::holds_alternative<GlobalAverage>(op);
+}
+
+bool scales_values(const Op& op) {
+  return std::holds_alternative<BatchNorm3d>(op) || std::holds_alternative<Pointwise>(op) ||
+         std::holds_alternative<Multiply>(op);
+}
+
 class ExcitationWalk {
  public:
   ExcitationWalk(const Executor& executor, const Trace& trace, const BoundedInput& input,
@@ -100,15 +110,14 @@ class ExcitationWalk {
       AddendRelevance split = split_relevance(relevance, y, values_[index(node.inputs[1])]);
       give(node.inputs[0], std::move(split.first));
       give(node.inputs[1], std::move(split.residual));
-    } else if (std::holds_alternative<AvgPool3d>(node.op) ||
-               std::holds_alternative<GlobalAverage>(node.op)) {
+    } else if (is_average(node.op)) {
       const at::Tensor ratio = relevance_ratio(relevance, positive_mean(id));
       give(node.inputs[0],
            positive_product(x, executor_.input_gradient(id, 0, ratio, values_, {}), {}));
     } else {
-      // The rest moves every value to where it came from: a maximum, a channel, a ReLU; a BatchNorm
-      // that stands alone passes relevance through as it is.
-      if (std::holds_alternative<BatchNorm3d>(node.op)) {
+      // The rest moves every value to where it came from: a maximum, a channel, a ReLU; what scales
+      // each value by itself passes relevance through as it is.
+      if (scales_values(node.op)) {
         give(node.inputs[0], std::move(relevance));
         return;
       }
@@ -125,8 +134,9 @@ class ExcitationWalk {
     const Node& node = graph_.node(id);
     if (non_negative_[index(node.inputs[0])]) return values_[index(id)].clone();
     const at::Tensor x = values_[index(node.inputs[0])].clamp_min(0);
-    const auto* pool = std::get_if<AvgPool3d>(&node.op);
-    return pool != nullptr ? avg_pool(x, *pool) : x.mean({2, 3, 4}, true);
+    if (const auto* pool = std::get_if<AvgPool3d>(&node.op)) return avg_pool(x, *pool);
+    if (const auto* pool = std::get_if<AdaptiveAverage>(&node.op)) return adaptive_average(x, *pool);
+    return x.mean({2, 3, 4}, true);
   }
 
   /// @param relevance at the convolution's own output, without what a shortcut added
@@ -134,7 +144,7 @@ class ExcitationWalk {
     const NodeId input = graph_.node(id).inputs[0];
     if (!plan_.on_path[index(input)]) return;
     const at::Tensor& x = values_[index(input)];
-    if (std::holds_alternative<Input>(graph_.node(input).op)) {
+    if (is_part_of_clip(input)) {
       give(input, input_.lead_back(executor_, id, relevance, own_output(id), x));
       return;
     }
@@ -144,6 +154,14 @@ class ExcitationWalk {
     const at::Tensor factor = positive.input_gradient(relevance_ratio(relevance, z), size_of(x));
     at::Tensor& slot = relevance_[index(input)];
     slot = positive_product(x, factor, slot);
+  }
+
+  /// Whether a value is the clip or some of its frames, rows or columns: signed, but bounded.
+  bool is_part_of_clip(NodeId id) const {
+    while (std::holds_alternative<SelectPositions>(graph_.node(id).op)) {
+      id = graph_.node(id).inputs[0];
+    }
+    return std::holds_alternative<Input>(graph_.node(id).op);
   }
 
   /// A convolution's output before its addition and ReLU, right wherever relevance is; undefined where

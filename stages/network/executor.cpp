@@ -9,7 +9,9 @@
 
 #include "stages/core/errors.h"
 #include "stages/network/passes.h"
+#include "stages/network/pointwise.h"
 #include "stages/network/tensor_kernels.h"
+#include "stages/network/tensor_moves.h"
 
 namespace cfp {
 namespace {
@@ -151,6 +153,13 @@ at::Tensor Executor::run_node(NodeId id, const std::vector<at::Tensor>& values) 
             at::Tensor sum = in(0) + in(1);
             return op.relu ? sum.clamp_min_(0) : sum;
           },
+          [&](const AdaptiveAverage& op) -> at::Tensor { return adaptive_average(in(0), op); },
+          [&](const SelectChannels& op) -> at::Tensor { return select_channels(in(0), op); },
+          [&](const SelectPositions& op) -> at::Tensor { return select_positions(in(0), op); },
+          [&](const Pad& op) -> at::Tensor { return pad(in(0), op); },
+          [&](const Spread& op) -> at::Tensor { return spread(in(0), op); },
+          [&](const Pointwise& op) -> at::Tensor { return pointwise(in(0), op); },
+          [&](const Multiply&) -> at::Tensor { return in(0) * in(1); },
           [&](const Concat&) -> at::Tensor {
             std::vector<at::Tensor> parts;
             for (std::size_t i = 0; i < node.inputs.size(); ++i) parts.push_back(in(i));
@@ -193,6 +202,24 @@ at::Tensor Executor::input_gradient(NodeId id, std::size_t input, const at::Tens
             return add_or(add_to, (g / positions).expand_as(x).contiguous(kLayout));
           },
           [&](const Add&) -> at::Tensor { return add_or(add_to, g); },
+          [&](const AdaptiveAverage&) -> at::Tensor {
+            return add_or(add_to, adaptive_average_gradient(g, x).contiguous(kLayout));
+          },
+          [&](const SelectChannels& op) -> at::Tensor {
+            return add_or(add_to, select_channels_gradient(g, x, op));
+          },
+          [&](const SelectPositions& op) -> at::Tensor {
+            return add_or(add_to, select_positions_gradient(g, x, op));
+          },
+          [&](const Pad& op) -> at::Tensor { return add_or(add_to, pad_gradient(g, x, op)); },
+          [&](const Spread& op) -> at::Tensor { return add_or(add_to, spread_gradient(g, op)); },
+          [&](const Pointwise& op) -> at::Tensor {
+            return add_or(add_to, g * pointwise_factor(x, values[index(id)], op));
+          },
+          [&](const Multiply&) -> at::Tensor {
+            if (input != 0) throw std::logic_error("a gate is constant on the way back");
+            return add_or(add_to, g * values[index(node.inputs[1])]);
+          },
           [&](const Concat&) -> at::Tensor {
             std::int64_t offset = 0;
             for (std::size_t i = 0; i < input; ++i) offset += graph_.channels(node.inputs[i]);

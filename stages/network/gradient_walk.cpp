@@ -25,13 +25,21 @@ bool is_sum(const Node& node) {
 
 WalkPlan plan_walk(const NetworkGraph& graph, const std::vector<bool>& wanted) {
   WalkPlan plan{wanted, wanted};
+  const std::vector<bool> routed = routed_nodes(graph);
   for (NodeId id = 0; id < graph.size(); ++id) {
-    for (const NodeId input : graph.node(id).inputs) {
-      if (plan.on_path[index(input)]) plan.on_path[index(id)] = true;
+    if (!routed[index(id)]) {
+      plan.on_path[index(id)] = false;  // no gradient reaches what only makes a gate
+      continue;
+    }
+    const Node& node = graph.node(id);
+    for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+      const bool leads = carries(node.op, i) && plan.on_path[index(node.inputs[i])];
+      if (leads) plan.on_path[index(id)] = true;
     }
     if (!plan.on_path[index(id)]) continue;
     plan.keep[index(id)] = true;
-    if (is_sum(graph.node(id))) plan.keep[index(graph.node(id).inputs[1])] = true;
+    const bool needs_second = is_sum(node) || std::holds_alternative<Multiply>(node.op);
+    if (needs_second) plan.keep[index(node.inputs[1])] = true;
   }
   return plan;
 }
@@ -55,7 +63,7 @@ void walk_gradient(const Executor& executor, const Trace& trace, const at::Tenso
     visit(id, output);
     for (std::size_t i = 0; i < node.inputs.size(); ++i) {
       const NodeId input = node.inputs[i];
-      if (!plan.on_path[index(input)]) continue;
+      if (!plan.on_path[index(input)] || !carries(node.op, i)) continue;
       at::Tensor& slot = gradients[index(input)];
       if (i == 0 && is_layer(node) && executor.layer(id).scores_with_gradient()) {
         auto both = executor.layer(id).gradient_and_scores(output.gradient,

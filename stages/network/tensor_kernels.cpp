@@ -1,6 +1,8 @@
 #include "stages/network/tensor_kernels.h"
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/_adaptive_avg_pool3d_backward.h>
+#include <ATen/ops/adaptive_avg_pool3d.h>
 #include <ATen/ops/avg_pool3d.h>
 #include <ATen/ops/avg_pool3d_backward.h>
 #include <ATen/ops/constant_pad_nd.h>
@@ -136,13 +138,23 @@ at::Tensor max_pool_gradient(const at::Tensor& gradient, const at::Tensor& x, co
 }
 
 at::Tensor avg_pool(const at::Tensor& x, const AvgPool3d& pool) {
-  return at::avg_pool3d(x, longs(pool.kernel), longs(pool.stride));
+  return at::avg_pool3d(x, longs(pool.kernel), longs(pool.stride), longs(pool.padding),
+                        pool.ceil_mode, pool.count_padding);
 }
 
 at::Tensor avg_pool_gradient(const at::Tensor& gradient, const at::Tensor& x,
                              const AvgPool3d& pool) {
-  return at::avg_pool3d_backward(gradient, x, longs(pool.kernel), longs(pool.stride), 0, false,
-                                 true, std::nullopt);
+  return at::avg_pool3d_backward(gradient, x, longs(pool.kernel), longs(pool.stride),
+                                 longs(pool.padding), pool.ceil_mode, pool.count_padding,
+                                 std::nullopt);
+}
+
+at::Tensor adaptive_average(const at::Tensor& x, const AdaptiveAverage& pool) {
+  return at::adaptive_avg_pool3d(x, longs(pool.size)).contiguous(at::MemoryFormat::ChannelsLast3d);
+}
+
+at::Tensor adaptive_average_gradient(const at::Tensor& gradient, const at::Tensor& x) {
+  return at::_adaptive_avg_pool3d_backward(gradient.contiguous(), x.contiguous());
 }
 
 at::Tensor relevance_ratio(const at::Tensor& relevance, at::Tensor activation) {

@@ -63,6 +63,9 @@ at::Tensor avg_pool(const at::Tensor& x, const AvgPool3d& pool);
 at::Tensor avg_pool_gradient(const at::Tensor& gradient, const at::Tensor& x,
                              const AvgPool3d& pool);
 
+at::Tensor adaptive_average(const at::Tensor& x, const AdaptiveAverage& pool);
+at::Tensor adaptive_average_gradient(const at::Tensor& gradient, const at::Tensor& x);
+
 /// @return relevance / activation where activation > 0, else 0; may overwrite `activation`
 at::Tensor relevance_ratio(const at::Tensor& relevance, at::Tensor activation);
 

@@ -21,7 +21,8 @@ struct WalkPlan {
   std::vector<bool> keep;     ///< the forward pass keeps this value
 };
 
-/// @param wanted by node: the values whose gradient is wanted
+/// @param wanted by node: the values whose gradient is wanted; nodes that only feed gates have none
+///               and are never visited
 WalkPlan plan_walk(const NetworkGraph& graph, const std::vector<bool>& wanted);
 
 /// What the walk knows of a node when it comes to it.

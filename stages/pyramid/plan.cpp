@@ -14,8 +14,9 @@ std::size_t index(NodeId id) { return static_cast<std::size_t>(id); }
 
 void check_names(const NetworkGraph& graph, const std::vector<std::string>& names) {
   std::vector<std::string_view> layers;
-  for (const Node& node : graph.nodes()) {
-    if (is_layer(node)) layers.push_back(node.name);
+  const std::vector<bool> routed = routed_nodes(graph);
+  for (NodeId id = 0; id < graph.size(); ++id) {
+    if (is_layer(graph.node(id)) && routed[index(id)]) layers.push_back(graph.node(id).name);
   }
   for (const std::string& name : names) {
     if (std::ranges::find(layers, name) != layers.end()) continue;
@@ -55,6 +56,7 @@ PyramidPlan plan_pyramid(const NetworkGraph& graph, const ExplainOptions& option
     const Node& node = graph.node(id);
     if (!is_layer(node)) continue;
     const int depth = depths[index(id)];
+    if (depth == 0) continue;  // it only feeds a gate: no contribution passes through it
     if (depth == 1) plan.classifier = id;
     if (!asked_for(node, depth, options)) continue;
     const NodeId entering = node.inputs[0];

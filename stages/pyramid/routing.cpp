@@ -96,16 +96,22 @@ std::vector<ChannelSource> route_channel(const NetworkGraph& graph, NodeId id, i
     }
     throw std::out_of_range(fmt::format("node '{}' has no channel {}", node.name, channel));
   }
-  if (std::holds_alternative<BatchNorm3d>(node.op) || std::holds_alternative<Relu>(node.op) ||
-      std::holds_alternative<MaxPool3d>(node.op) || std::holds_alternative<AvgPool3d>(node.op) ||
-      std::holds_alternative<GlobalAverage>(node.op) || std::holds_alternative<Add>(node.op)) {
-    std::vector<ChannelSource> sources;
-    for (const NodeId input : node.inputs) sources.push_back({input, channel});
-    return sources;
+  if (const auto* select = std::get_if<SelectChannels>(&node.op)) {
+    return {{node.inputs[0], select->source.at(index(channel))}};
   }
-  throw SystemError(fmt::format("cannot say where channel {} of node '{}' comes from: no routing "
-                                "for the operation {}",
-                                channel, node.name, op_name(node.op)));
+  const auto* function = std::get_if<Pointwise>(&node.op);
+  if (is_layer(node) || (function != nullptr && !keeps_zero(*function))) {
+    throw SystemError(fmt::format(
+        "cannot say where channel {} of node '{}' comes from: no routing for the operation {}",
+        channel, node.name,
+        function != nullptr ? function_name(function->function) : op_name(node.op)));
+  }
+  // Everything else keeps channels where they are.
+  std::vector<ChannelSource> sources;
+  for (std::size_t i = 0; i < node.inputs.size(); ++i) {
+    if (carries(node.op, i)) sources.push_back({node.inputs[i], channel});
+  }
+  return sources;
 }
 
 void mark_reached(const NetworkGraph& graph, NodeId classifier, int class_index,
