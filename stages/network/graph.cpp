@@ -25,11 +25,11 @@ NodeId NetworkGraph::add(std::string name, Op op, std::vector<NodeId> inputs) {
   const auto require = [&](bool condition, std::string_view why) {
     if (!condition) throw std::invalid_argument(fmt::format("node {}: {}", label(node), why));
   };
-  const int channels = graph_rules::check_node(node, std::move(input_channels));
+  require(!node.name.empty(), "has no name");
   require(std::ranges::find(nodes_, node.name, &Node::name) == nodes_.end(), "the name is taken");
   require(std::holds_alternative<Input>(node.op) == nodes_.empty(),
           "the first node, and no other, is the Input");
-  channels_.push_back(channels);
+  channels_.push_back(graph_rules::check_node(node, std::move(input_channels)));
   nodes_.push_back(std::move(node));
   return output();
 }

@@ -174,9 +174,7 @@ std::string label(const Node& node) {
 }
 
 int check_node(const Node& node, std::vector<int> input_channels) {
-  const NodeChecker check(node, std::move(input_channels));
-  check.require(!node.name.empty(), "has no name");
-  return std::visit(check, node.op);
+  return std::visit(NodeChecker(node, std::move(input_channels)), node.op);
 }
 
 }  // namespace cfp::graph_rules

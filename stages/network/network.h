@@ -34,6 +34,7 @@ struct Network {
   std::vector<std::string> class_names;   ///< in the order of the logits; may be empty
   std::string preset;                     ///< preprocessing preset the checkpoint brings; may be empty
   bool random_weights = false;            ///< every output of a run must say so
+  std::vector<std::string> notes;         ///< what was left out of an exported network, as sentences
   std::uint64_t weights_hash = 0;         ///< FNV-1a of names, shapes and bytes
   int num_classes() const { return graph.channels(graph.output()); }
 };

@@ -2,8 +2,10 @@
 
 #include <algorithm>
 #include <iterator>
+#include <utility>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "stages/core/formula.h"
 
@@ -41,7 +43,7 @@ class RandomGraphBuilder {
     NodeId x = add("input", Input{}, {});
     x = conv_block(x);
     while (convs_left_ > 0) {
-      switch (dice_.from(0, 4)) {
+      switch (dice_.from(0, 8)) {
         case 0:
           x = conv_block(x);
           break;
@@ -53,6 +55,18 @@ class RandomGraphBuilder {
           break;
         case 3:
           x = branches(x);
+          break;
+        case 4:
+          x = moved_channels(x);
+          break;
+        case 5:
+          x = gated(x);
+          break;
+        case 6:
+          x = conv_block(moved_positions(x));
+          break;
+        case 7:
+          x = spread_conv(x);
           break;
         default:
           x = conv_block(pool(x));
@@ -146,7 +160,114 @@ class RandomGraphBuilder {
       x = conv(x, out, stride_for(x));
     }
     if (dice_.in_percent(75)) x = batch_norm(x);
-    return dice_.in_percent(85) ? relu(x) : x;
+    return dice_.in_percent(85) ? activation(x) : x;
+  }
+
+  /// Mostly a ReLU, else a function that is x times a factor.
+  NodeId activation(NodeId x) {
+    if (dice_.in_percent(70)) return relu(x);
+    switch (dice_.from(0, 6)) {
+      case 0:
+        return function(x, {.function = Function::kTanh});
+      case 1:
+        return function(x, {.function = Function::kHardSwish});
+      case 2:
+        return function(x, {.function = Function::kGelu});
+      case 3:
+        return function(x, {.function = Function::kElu, .first = 0.7, .second = 1.2, .third = 1});
+      case 4:
+        return function(x, {.function = Function::kLeakyRelu, .first = 0.2});
+      case 5:
+        return function(x, {.function = Function::kClamp, .first = 0, .second = 1.5});
+      default:
+        return function(x, {.function = Function::kSilu});
+    }
+  }
+  NodeId function(NodeId x, const Pointwise& op) {
+    return add_numbered(function_name(op.function), op, {x});
+  }
+
+  /// A slice or a shuffle of the channels, or the two halves the other way round.
+  NodeId moved_channels(NodeId x) {
+    const int channels = graph_.channels(x);
+    SelectChannels op;
+    for (int c = 0; c < channels; ++c) op.source.push_back(c);
+    switch (dice_.from(0, 2)) {
+      case 0:
+        for (int c = channels - 1; c > 0; --c) {
+          std::swap(op.source[static_cast<std::size_t>(c)],
+                    op.source[static_cast<std::size_t>(dice_.from(0, c))]);
+        }
+        return add_numbered("shuffle", op, {x});
+      case 1:
+        if (channels < 2 * kFewestChannels) return conv_block(x);
+        op.source.resize(static_cast<std::size_t>(dice_.from(kFewestChannels, channels - 1)));
+        return add_numbered("slice", op, {x});
+      default:
+        if (channels < 2 * kFewestChannels) return conv_block(x);
+        SelectChannels second;
+        second.source.assign(op.source.begin() + channels / 2, op.source.end());
+        op.source.resize(static_cast<std::size_t>(channels / 2));
+        const NodeId first_half = add_numbered("slice", op, {x});
+        const NodeId second_half = add_numbered("slice", second, {x});
+        return add_numbered("concat", Concat{}, {second_half, first_half});
+    }
+  }
+
+  /// Squeeze and excitation, or a gate of its own for every position.
+  NodeId gated(NodeId x) {
+    if (convs_left_ < 2) return conv_block(x);
+    const int channels = graph_.channels(x);
+    const bool squeezed = dice_.in_percent(60);
+    NodeId gate = x;
+    if (squeezed) {
+      gate = add_numbered("mean", GlobalAverage{}, {gate});
+      gate = activation(pointwise_conv(gate, dice_.from(kFewestChannels, 4)));
+    }
+    gate = pointwise_conv(gate, channels);
+    constexpr Function kGates[] = {Function::kSigmoid, Function::kHardSigmoid, Function::kTanh};
+    gate = function(gate, {.function = kGates[dice_.from(0, 2)]});
+    return add_numbered("product", Multiply{}, {x, gate});
+  }
+  NodeId pointwise_conv(NodeId x, int out) {
+    --convs_left_;
+    return add_numbered(
+        "conv", Conv3d{.in_channels = graph_.channels(x), .out_channels = out, .bias = true}, {x});
+  }
+
+  /// Every second position, or all backwards, or each twice, or zeros around them.
+  NodeId moved_positions(NodeId x) {
+    const int axis = dice_.from(0, 2);
+    const int size = least_size(x)[static_cast<std::size_t>(axis)];
+    SelectPositions op{.axis = axis};
+    switch (dice_.from(0, 3)) {
+      case 0:
+        for (int i = 0; i < size; i += 2) op.source.push_back(i);
+        break;
+      case 1:
+        for (int i = size - 1; i >= 0; --i) op.source.push_back(i);
+        break;
+      case 2:
+        for (int i = 0; i < 2 * size; ++i) op.source.push_back(i / 2);
+        break;
+      default: {
+        Pad pad;
+        for (std::size_t a = 0; a < 3; ++a) {
+          pad.padding.before[a] = dice_.from(0, 2);
+          pad.padding.after[a] = dice_.from(0, 2);
+        }
+        return add_numbered("pad", pad, {x});
+      }
+    }
+    return add_numbered("select", op, {x});
+  }
+
+  /// What a transposed convolution is made of.
+  NodeId spread_conv(NodeId x) {
+    if (std::ranges::max(least_size(x)) > kLargestClip[1]) return conv_block(x);
+    Spread op;
+    for (std::size_t axis = 0; axis < 3; ++axis) op.step[axis] = dice_.from(1, 2);
+    return conv_block(add_numbered("spread", op, {x}));
   }
 
   /// Batch norm, ReLU, convolution.
@@ -234,8 +355,21 @@ class RandomGraphBuilder {
       kernel[axis] = dice_.from(1, std::min(3, size[axis]));
     }
     const Triple stride = stride_for(x);
-    if (dice_.in_percent(35)) {
-      return add_numbered("avgpool", AvgPool3d{.kernel = kernel, .stride = stride}, {x});
+    if (dice_.in_percent(20)) {
+      AdaptiveAverage average;
+      for (std::size_t axis = 0; axis < 3; ++axis) {
+        average.size[axis] = dice_.from(std::min(size[axis], 2), size[axis]);
+      }
+      return add_numbered("adaptive", average, {x});
+    }
+    if (dice_.in_percent(45)) {
+      AvgPool3d average{.kernel = kernel, .stride = stride};
+      if (dice_.in_percent(50)) {
+        average.padding = half_of(kernel);
+        average.ceil_mode = dice_.in_percent(50);
+        average.count_padding = dice_.in_percent(50);
+      }
+      return add_numbered("avgpool", average, {x});
     }
     MaxPool3d op{.kernel = kernel, .stride = stride, .ceil_mode = dice_.in_percent(60)};
     op.zero_padding = dice_.in_percent(40);
@@ -302,10 +436,27 @@ std::string details(const Op& op) {
                        pool->zero_padding ? " zeros" : "");
   }
   if (const auto* pool = std::get_if<AvgPool3d>(&op)) {
-    return fmt::format(" kernel {} stride {}", text(pool->kernel), text(pool->stride));
+    return fmt::format(" kernel {} stride {} padding {}{}{}", text(pool->kernel),
+                       text(pool->stride), text(pool->padding), pool->ceil_mode ? " ceil" : "",
+                       pool->count_padding ? "" : " uncounted");
   }
   if (const auto* bn = std::get_if<BatchNorm3d>(&op)) {
     return fmt::format(" eps {}{}", bn->eps, bn->relu ? " relu" : "");
+  }
+  if (const auto* average = std::get_if<AdaptiveAverage>(&op)) {
+    return fmt::format(" size {}", text(average->size));
+  }
+  if (const auto* select = std::get_if<SelectChannels>(&op)) {
+    return fmt::format(" of {}", fmt::join(select->source, ","));
+  }
+  if (const auto* select = std::get_if<SelectPositions>(&op)) {
+    return fmt::format(" along {} of {}", "THW"[select->axis], fmt::join(select->source, ","));
+  }
+  if (const auto* pad = std::get_if<Pad>(&op)) return " " + text(pad->padding);
+  if (const auto* spread = std::get_if<Spread>(&op)) return " " + text(spread->step);
+  if (const auto* function = std::get_if<Pointwise>(&op)) {
+    return fmt::format(" {} {} {} {}", function_name(function->function), function->first,
+                       function->second, function->third);
   }
   if (const auto* linear = std::get_if<Linear>(&op)) return linear->bias ? " bias" : "";
   return {};

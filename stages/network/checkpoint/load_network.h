@@ -17,6 +17,9 @@ namespace cfp {
 /// What `checkpoint:` says for weights from a formula.
 inline constexpr std::string_view kRandomCheckpoint = "random";
 
+/// The `network.type` of archives of torch.export, which stages/network/exported reads.
+inline constexpr std::string_view kExportedType = "exported";
+
 /// What is asked of a network; filled from the config's `network:` section.
 struct NetworkOptions {
   std::string type;                ///< architecture; empty: what the checkpoint says or shows
@@ -25,6 +28,8 @@ struct NetworkOptions {
   std::uint64_t seed = 0;                                   ///< of `random`
   std::string class_names;           ///< path of a text file; empty: what the checkpoint says
   std::optional<Triple> input_size;  ///< T, H, W; absent: the checkpoint's, or the architecture's
+  std::string file;                  ///< archive of torch.export, for the type `exported` alone
+  int output = 0;                    ///< which of its outputs gives the logits
   ArchitectureOverrides overrides;   ///< over those of the checkpoint
 };
 

@@ -77,9 +77,38 @@ class Rules {
     }
     return parts;
   }
+  Parts operator()(const AdaptiveAverage& op) {
+    return by_value([&](const at::Tensor& x) { return reference_adaptive_average(op, x); });
+  }
+  Parts operator()(const SelectChannels& op) { return collected(1, op.source); }
+  Parts operator()(const SelectPositions& op) { return collected(op.axis + 2, op.source); }
+  Parts operator()(const Pad& op) {
+    at::Tensor part = relevance_;
+    for (std::int64_t axis = 0; axis < 3; ++axis) {
+      part = part.narrow(axis + 2, op.padding.before[axis], in_[0].size(axis + 2));
+    }
+    return {part};
+  }
+  Parts operator()(const Spread& op) {
+    at::Tensor part = relevance_;
+    for (std::int64_t axis = 0; axis < 3; ++axis) {
+      part = part.slice(axis + 2, std::nullopt, std::nullopt, op.step[axis]);
+    }
+    return {part};
+  }
+  Parts operator()(const Pointwise&) { return {relevance_}; }
+  Parts operator()(const Multiply&) { return {relevance_, at::Tensor()}; }
   Parts operator()(const Linear&) { throw std::logic_error("a classifier inside the network"); }
 
  private:
+  /// Each slice gets what all those read from it have.
+  Parts collected(std::int64_t dim, const std::vector<int>& source) const {
+    at::Tensor sum = at::zeros_like(in_[0]);
+    for (std::size_t i = 0; i < source.size(); ++i) {
+      sum.narrow(dim, source[i], 1) += relevance_.narrow(dim, static_cast<std::int64_t>(i), 1);
+    }
+    return {sum};
+  }
   /// R splits between two addends by their positive parts.
   Parts by_positive_parts() const {
     const at::Tensor first = node_.first.detach().clamp_min(0);
@@ -158,13 +187,14 @@ std::vector<at::Tensor> reference_excitation(const NetworkGraph& graph, const We
       entering(graph.node(classifier), weights, nodes[index(last)].value, classes);
   for (NodeId id = last; id > 0; --id) {
     const Node& node = graph.node(id);
-    if (!relevance[index(id)].defined()) throw std::logic_error(node.name + " has no relevance");
+    if (!relevance[index(id)].defined()) continue;  // it only feeds a gate
     std::vector<at::Tensor> in;
     for (const NodeId input : node.inputs) in.push_back(nodes[index(input)].value.detach());
     const auto parts = std::visit(Rules(weights, nodes[index(id)], node.name, std::move(in),
                                         node.inputs[0] == 0, low, high, relevance[index(id)]),
                                   node.op);
     for (std::size_t i = 0; i < parts.size(); ++i) {
+      if (!parts[i].defined()) continue;  // a gate
       at::Tensor& slot = relevance[index(node.inputs[i])];
       slot = slot.defined() ? slot + parts[i] : parts[i].detach();
     }

@@ -25,6 +25,10 @@ at::Tensor reference_weight(const Weights& weights, const std::string& name);
 at::Tensor reference_convolution(const Conv3d& op, const at::Tensor& x, const at::Tensor& weight);
 at::Tensor reference_max_pool(const MaxPool3d& op, const at::Tensor& x);
 at::Tensor reference_avg_pool(const AvgPool3d& op, const at::Tensor& x);
+at::Tensor reference_adaptive_average(const AdaptiveAverage& op, const at::Tensor& x);
+/// A function written out, in float64.
+at::Tensor reference_function(const Pointwise& op, const at::Tensor& x);
+at::Tensor reference_slope_at_zero(const Pointwise& op, const at::Tensor& like);
 
 /// Runs a graph, fused nodes included.
 /// @param input [B, C, T, H, W]

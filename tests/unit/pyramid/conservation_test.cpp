@@ -4,6 +4,8 @@
 #include <ostream>
 
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
 
 #include "stages/network/builders.h"
@@ -51,6 +53,7 @@ class Conservation {
                  std::to_string(clip));
     for (NodeId id = graph_.output(); id >= 0; --id) {
       SCOPED_TRACE("node " + graph_.node(id).name);
+      if (!routed_nodes(graph_)[test::at_node(id)]) continue;  // it only feeds a gate
       if (id != graph_.output()) expect_all_read(id);
       if (is_layer(graph_.node(id))) {
         expect_kernels_explained(id);
@@ -127,6 +130,14 @@ class Conservation {
         give(input, relevance.narrow(0, offset, channels), magnitude.narrow(0, offset, channels));
         offset += channels;
       }
+    } else if (const auto* select = std::get_if<SelectChannels>(&node.op)) {
+      at::Tensor sums = at::zeros({graph_.channels(node.inputs[0])}, at::kDouble);
+      at::Tensor sizes = at::zeros_like(sums);
+      for (std::size_t c = 0; c < select->source.size(); ++c) {
+        sums[select->source[c]] += relevance[static_cast<int64_t>(c)];
+        sizes[select->source[c]] += magnitude[static_cast<int64_t>(c)];
+      }
+      give(node.inputs[0], sums, sizes);
     } else if (std::holds_alternative<BatchNorm3d>(node.op)) {
       const at::Tensor shift =
           executor_.norm_shift(id).to(at::kCPU, at::kDouble) * gradient_sums(id);

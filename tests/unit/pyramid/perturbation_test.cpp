@@ -77,8 +77,12 @@ class Perturbation {
         const bool own = id == kernel.first;
         if (!own && !(node.inputs.size() == 2 && is_dirty(node.inputs[1]))) continue;
         values[test::at_node(id)] = layer_output(id, values, own ? kernel.second : -1, push);
-      } else if (std::ranges::none_of(node.inputs, is_dirty)) {
+      } else if (std::ranges::none_of(carried(node), is_dirty)) {
         continue;
+      } else if (std::holds_alternative<Multiply>(node.op)) {
+        // The gate is held constant.
+        values[test::at_node(id)] = values[test::at_node(node.inputs[0])] *
+                                    trace_.values[test::at_node(node.inputs[1])];
       } else {
         values[test::at_node(id)] = executor_.run_node(id, values);
       }
@@ -98,6 +102,13 @@ class Perturbation {
   }
 
  private:
+  /// The inputs whose changes routing follows.
+  static std::vector<NodeId> carried(const Node& node) {
+    std::vector<NodeId> inputs = node.inputs;
+    if (std::holds_alternative<Multiply>(node.op)) inputs.resize(1);
+    return inputs;
+  }
+
   /// A layer's value from its undisturbed first input, a second one as it is now, and the push.
   at::Tensor layer_output(NodeId id, const std::vector<at::Tensor>& values, int kernel,
                           double push) const {
