@@ -7,15 +7,16 @@
 namespace cfp {
 
 /// Which volume a tube holds; docs/method.md, section 5.
-enum class TubeKind { kNone, kExcitation };
+enum class TubeKind { kNone, kExcitation, kWeighted };
 
 /// What `target:` names.
-enum class TargetKind { kLabel, kPrediction, kClass };
+enum class TargetKind { kLabel, kPrediction, kClass, kTopK };
 
 struct ExplainOptions {
   std::string method = "gradient";           ///< name of the scorer
   TargetKind target = TargetKind::kLabel;    ///< falls to the prediction for unlabelled clips
   int target_class = -1;                     ///< for kClass: index in the network's classes
+  int top_k = 1;                             ///< for kTopK: so many classes, each a pyramid
   bool margin = false;                       ///< explain the margin instead of the logit
   double threshold = 0.3;                    ///< theta: share of a tensor's largest S that is found
   double balance = 0.5;                      ///< S = P - balance * N

@@ -18,6 +18,13 @@ struct InputBounds {
   std::vector<double> low, high;  ///< [C], in the units of the network's input
 };
 
+/// What the rule leads to the input.
+struct BoundedRelevance {
+  at::Tensor relevance;  ///< [B, C, T, H, W]
+  at::Tensor share;      ///< s = R / z at the convolution's own output
+  at::Tensor scores;     ///< [B, C', C]: what each kernel got from each channel; if asked for
+};
+
 /// The rule for one network on one device. What depends only on weights and bounds is made when first
 /// needed and kept. Safe to use from several threads.
 class BoundedInput {
@@ -31,8 +38,9 @@ class BoundedInput {
   /// @param relevance R at the convolution's own output [B, C', T', H', W']
   /// @param own       that output, its bias included, wherever R > 0; undefined: compute it
   /// @param x         the network's input [B, C, T, H, W]
-  at::Tensor lead_back(const Executor& executor, NodeId id, const at::Tensor& relevance,
-                       const at::Tensor& own, const at::Tensor& x) const;
+  /// @param scores    whether scores are wanted
+  BoundedRelevance lead_back(const Executor& executor, NodeId id, const at::Tensor& relevance,
+                             const at::Tensor& own, const at::Tensor& x, bool scores) const;
 
  private:
   struct Layer {

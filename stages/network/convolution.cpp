@@ -7,6 +7,7 @@
 #include <ATen/ops/convolution_backward.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/linspace.h>
+#include <ATen/ops/stack.h>
 #include <c10/core/InferenceMode.h>
 
 #include <algorithm>
@@ -179,11 +180,13 @@ at::Tensor Convolution::packed(Use use, const at::Tensor& x, const Triple& outpu
   return slot;
 }
 
+at::Tensor Convolution::padded(const at::Tensor& x) const {
+  if (extra_padding_ == Padding{}) return x;
+  return at::constant_pad_nd(x, pad_sizes(extra_padding_), 0).contiguous(x.suggest_memory_format());
+}
+
 at::Tensor Convolution::forward(const at::Tensor& x, const at::Tensor& residual, bool relu) const {
-  const at::Tensor in = extra_padding_ == Padding{}
-                            ? x
-                            : at::constant_pad_nd(x, pad_sizes(extra_padding_), 0)
-                                  .contiguous(x.suggest_memory_format());
+  const at::Tensor in = padded(x);
   const Longs pad = longs(padding_), stride = longs(op_.stride), dilation = longs(op_.dilation);
   if (fused_) {
     const FusedOperators& fused = *operators();
@@ -226,8 +229,22 @@ Convolution::GradientAndScores Convolution::gradient_and_scores(const at::Tensor
                                                                 const at::Tensor& add_to) const {
   const Triple size{static_cast<int>(x.size(2)), static_cast<int>(x.size(3)),
                     static_cast<int>(x.size(4))};
+  if (!scores_with_gradient()) return {input_gradient(g, size, add_to), scores(g, x)};
   const StemGradients both = stem_gradients(op_, packed(Use::kStem, g, {}), g, size, x);
   return {add_to.defined() ? both.input + add_to : both.input, both.scores};
+}
+
+at::Tensor Convolution::scores(const at::Tensor& g, const at::Tensor& x) const {
+  const at::Tensor in = padded(x);
+  std::vector<at::Tensor> clips;
+  for (std::int64_t b = 0; b < g.size(0); ++b) {
+    const at::Tensor gradient = std::get<1>(at::convolution_backward(
+        g.narrow(0, b, 1), in.narrow(0, b, 1), weight_, std::nullopt, longs(op_.stride),
+        longs(padding_), longs(op_.dilation), false, Longs{0, 0, 0}, op_.groups,
+        {false, true, false}));
+    clips.push_back((gradient * weight_).flatten(2).sum(2));
+  }
+  return at::stack(clips);
 }
 
 at::Tensor Convolution::symmetric_input_gradient(const at::Tensor& g, const Triple& size,

@@ -38,12 +38,12 @@ class Convolution {
   at::Tensor input_gradient(const at::Tensor& g, const Triple& size,
                             const at::Tensor& add_to = {}) const;
 
-  /// Whether gradient_and_scores() is there: for a network's first layer, where it costs little more
-  /// than the gradient alone.
+  /// Whether gradient_and_scores() costs little more than the gradient alone: in a network's first
+  /// layer.
   bool scores_with_gradient() const;
   struct GradientAndScores {
     at::Tensor gradient;  ///< as input_gradient() gives it
-    at::Tensor scores;    ///< [B, C_out, C_in]: sum over taps of weight times its gradient
+    at::Tensor scores;    ///< [B, C_out, C_in/groups]: sum over taps of weight times its gradient
   };
   /// @param x the input of forward()
   GradientAndScores gradient_and_scores(const at::Tensor& g, const at::Tensor& x,
@@ -59,6 +59,9 @@ class Convolution {
  private:
   enum class Use { kForward, kFlipped, kStem, kTransposed };
   at::Tensor packed(Use use, const at::Tensor& x, const Triple& output_padding) const;
+  /// The input with the part of the padding that differs between the ends of an axis.
+  at::Tensor padded(const at::Tensor& x) const;
+  at::Tensor scores(const at::Tensor& g, const at::Tensor& x) const;
   at::Tensor symmetric_input_gradient(const at::Tensor& g, const Triple& size,
                                       const at::Tensor& add_to) const;
 

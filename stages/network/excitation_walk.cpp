@@ -30,12 +30,13 @@ bool scales_values(const Op& op) {
 class ExcitationWalk {
  public:
   ExcitationWalk(const Executor& executor, const Trace& trace, const BoundedInput& input,
-                 const WalkPlan& plan)
+                 const WalkPlan& plan, const ExcitationVisitor& visit)
       : executor_(executor),
         graph_(executor.graph()),
         values_(trace.values),
         input_(input),
         plan_(plan),
+        visit_(visit),
         non_negative_(non_negative_values(graph_)),
         relevance_(index(graph_.size())) {
     has_standing_norm_ = std::ranges::any_of(graph_.nodes(), [](const Node& node) {
@@ -43,12 +44,12 @@ class ExcitationWalk {
     });
   }
 
-  void run(std::span<const int> classes, const RelevanceVisitor& visit) {
+  void run(std::span<const int> classes) {
     const NodeId classifier = enter_classifier(classes);
     for (NodeId id = classifier; id >= 0; --id) {
       if (!plan_.on_path[index(id)]) continue;
       if (id != classifier) {
-        visit(id, relevance_[index(id)]);
+        visit_.value(id, relevance_[index(id)]);
         step(id);
       }
       relevance_[index(id)].reset();
@@ -80,6 +81,7 @@ class ExcitationWalk {
       const double total = z[clip][classes[b]].sum().item<double>();
       if (total > 0) share[clip][classes[b]].fill_(1 / total);
     }
+    if (visit_.layer) visit_.layer(classifier, {z * share, share, &positive, x, {}});
     give(input, x * positive.input_gradient(share, size_of(x)));
     return classifier;
   }
@@ -102,12 +104,14 @@ class ExcitationWalk {
     if (std::holds_alternative<Conv3d>(node.op)) {
       if (node.inputs.size() == 2) {
         AddendRelevance split = split_relevance(relevance, y, values_[index(node.inputs[1])]);
+        if (visit_.addends) visit_.addends(id, split);
         give(node.inputs[1], std::move(split.residual));
         relevance = std::move(split.first);
       }
       through_conv(id, relevance);
     } else if (std::holds_alternative<Add>(node.op)) {
       AddendRelevance split = split_relevance(relevance, y, values_[index(node.inputs[1])]);
+      if (visit_.addends) visit_.addends(id, split);
       give(node.inputs[0], std::move(split.first));
       give(node.inputs[1], std::move(split.residual));
     } else if (is_average(node.op)) {
@@ -145,15 +149,19 @@ class ExcitationWalk {
     if (!plan_.on_path[index(input)]) return;
     const at::Tensor& x = values_[index(input)];
     if (is_part_of_clip(input)) {
-      give(input, input_.lead_back(executor_, id, relevance, own_output(id), x));
+      const bool scores = visit_.layer != nullptr;
+      BoundedRelevance below =
+          input_.lead_back(executor_, id, relevance, own_output(id), x, scores);
+      if (scores) visit_.layer(id, {relevance, below.share, nullptr, {}, below.scores});
+      give(input, std::move(below.relevance));
       return;
     }
     const Convolution& positive = executor_.positive_layer(id);
-    const at::Tensor z =
-        positive.forward(non_negative_[index(input)] ? x : x.clamp_min(0), {}, false);
-    const at::Tensor factor = positive.input_gradient(relevance_ratio(relevance, z), size_of(x));
+    const at::Tensor seen = non_negative_[index(input)] ? x : x.clamp_min(0);
+    const at::Tensor share = relevance_ratio(relevance, positive.forward(seen, {}, false));
+    if (visit_.layer) visit_.layer(id, {relevance, share, &positive, seen, {}});
     at::Tensor& slot = relevance_[index(input)];
-    slot = positive_product(x, factor, slot);
+    slot = positive_product(x, positive.input_gradient(share, size_of(x)), slot);
   }
 
   /// Whether a value is the clip or some of its frames, rows or columns: signed, but bounded.
@@ -179,6 +187,7 @@ class ExcitationWalk {
   const std::vector<at::Tensor>& values_;
   const BoundedInput& input_;
   const WalkPlan& plan_;
+  const ExcitationVisitor& visit_;
   const std::vector<bool> non_negative_;
   bool has_standing_norm_ = false;
   std::vector<at::Tensor> relevance_;
@@ -188,9 +197,9 @@ class ExcitationWalk {
 
 void walk_excitation(const Executor& executor, const Trace& trace, std::span<const int> classes,
                      const BoundedInput& input, const WalkPlan& plan,
-                     const RelevanceVisitor& visit) {
+                     const ExcitationVisitor& visit) {
   const c10::InferenceMode guard;
-  ExcitationWalk(executor, trace, input, plan).run(classes, visit);
+  ExcitationWalk(executor, trace, input, plan, visit).run(classes);
 }
 
 }  // namespace cfp

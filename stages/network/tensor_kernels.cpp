@@ -70,6 +70,11 @@ ChannelSums contribution_sums(const at::Tensor& gradient, const at::Tensor& valu
   return {product.clamp_min(0).sum(2), (-product).clamp_min(0).sum(2)};
 }
 
+at::Tensor channel_sums(const at::Tensor& x) {
+  if (cpu::takes({x})) return cpu::channel_sums(x);
+  return x.flatten(2).sum(2, false, at::kDouble);
+}
+
 OutputGradient relu_gradient(at::Tensor gradient, const at::Tensor& value,
                              const at::Tensor& residual, bool relu) {
   if (cpu::takes({gradient, value, residual})) {

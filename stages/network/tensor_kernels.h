@@ -22,6 +22,10 @@ struct ChannelSums {
 /// P and N of a tensor x whose gradient is g, both [B, C, T, H, W].
 ChannelSums contribution_sums(const at::Tensor& gradient, const at::Tensor& value);
 
+/// @param x [B, C, T, H, W]
+/// @return  [B, C] float64: sums over positions
+at::Tensor channel_sums(const at::Tensor& x);
+
 /// What relu_gradient() finds at a node y = act(z + residual).
 struct OutputGradient {
   at::Tensor gradient;  ///< at z, and at the residual: g, 0 where a ReLU is closed

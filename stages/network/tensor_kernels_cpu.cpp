@@ -3,6 +3,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <limits>
@@ -60,6 +61,13 @@ CFP_INLINE void gradient_rows(float* __restrict g, const float* __restrict y,
         add_parts(s * r[i], ap[c], an[c]);
       }
     }
+  }
+}
+
+CFP_MULTIVERSION void add_rows(const float* __restrict x, int64_t rows, int64_t channels,
+                               float* __restrict sums) {
+  for (int64_t row = 0; row < rows; ++row) {
+    for (int64_t c = 0; c < channels; ++c) sums[c] += x[row * channels + c];
   }
 }
 
@@ -184,6 +192,21 @@ bool takes(std::initializer_list<at::Tensor> tensors) {
     return !t.defined() || (t.is_cpu() && t.scalar_type() == at::kFloat && t.dim() == 5 &&
                             t.is_contiguous(kLayout));
   });
+}
+
+at::Tensor channel_sums(const at::Tensor& x) {
+  const Rows in(x);
+  const int64_t blocks = (in.positions + kBlock - 1) / kBlock;
+  const at::Tensor partial = at::zeros({in.batch, blocks, in.channels}, x.options());
+  at::parallel_for(0, in.batch * blocks, 1, [&](int64_t begin, int64_t end) {
+    for (int64_t b = begin; b < end; ++b) {
+      const int64_t first = b % blocks * kBlock;
+      add_rows(in.data + (b / blocks * in.positions + first) * in.channels,
+               std::min(kBlock, in.positions - first), in.channels,
+               partial.data_ptr<float>() + b * in.channels);
+    }
+  });
+  return partial.sum(1, false, at::kDouble);
 }
 
 ChannelSums contribution_sums(const at::Tensor& gradient, const at::Tensor& value) {

@@ -14,6 +14,7 @@ namespace cfp::cpu {
 /// @return whether all these tensors are what the functions below take; undefined ones don't count
 bool takes(std::initializer_list<at::Tensor> tensors);
 
+at::Tensor channel_sums(const at::Tensor& x);
 ChannelSums contribution_sums(const at::Tensor& gradient, const at::Tensor& value);
 OutputGradient relu_gradient(at::Tensor gradient, const at::Tensor& value,
                              const at::Tensor& residual, bool relu);

@@ -42,8 +42,22 @@ using GradientVisitor = std::function<void(NodeId, const NodeGradient&)>;
 void walk_gradient(const Executor& executor, const Trace& trace, const at::Tensor& weights,
                    const WalkPlan& plan, const GradientVisitor& visit);
 
-/// Called with the positive relevance R of a node's value [B, C, T, H, W].
-using RelevanceVisitor = std::function<void(NodeId, const at::Tensor&)>;
+/// How relevance went through one layer: what its edges are made of. Either `weights` and `seen`, or
+/// the scores themselves.
+struct LayerExcitation {
+  at::Tensor relevance;                  ///< R at the layer's own output, without a shortcut's share
+  at::Tensor share;                      ///< s = R / z+ there, 0 where z+ is 0
+  const Convolution* weights = nullptr;  ///< W+
+  at::Tensor seen;                       ///< x+ [B, C_in, T, H, W]
+  at::Tensor scores;  ///< [B, C_out, C_in]: s times the products of weights and x, summed up
+};
+
+/// What a walk of positive relevance tells. Tensors live until the call returns.
+struct ExcitationVisitor {
+  std::function<void(NodeId, const at::Tensor&)> value;             ///< R of a node's value
+  std::function<void(NodeId, const AddendRelevance&)> addends = {};  ///< of a sum's two inputs
+  std::function<void(NodeId, const LayerExcitation&)> layer = {};
+};
 
 /// Walks positive relevance from one class a clip; relevance sums to 1 where it enters the classifier.
 ///
@@ -54,6 +68,6 @@ using RelevanceVisitor = std::function<void(NodeId, const at::Tensor&)>;
 /// @throws SystemError a node that relevance cannot be led through; names it and its operation
 void walk_excitation(const Executor& executor, const Trace& trace, std::span<const int> classes,
                      const BoundedInput& input, const WalkPlan& plan,
-                     const RelevanceVisitor& visit);
+                     const ExcitationVisitor& visit);
 
 }  // namespace cfp

@@ -3,6 +3,7 @@
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
+#include <ATen/ops/argsort.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/isfinite.h>
@@ -21,8 +22,8 @@
 #include "stages/network/executor.h"
 #include "stages/network/network.h"
 #include "stages/network/tensor_kernels.h"
-#include "stages/pyramid/gradient_scorer.h"
 #include "stages/pyramid/plan.h"
+#include "stages/pyramid/scorer.h"
 #include "stages/pyramid/tubes.h"
 
 namespace cfp {
@@ -82,8 +83,9 @@ struct Explainer::Parts {
   DeviceOptions device_options;
   at::Device device;
   std::shared_ptr<const Executor> executor;
+  std::shared_ptr<const Scorer> scorer;
   PyramidPlan plan;
-  WalkPlan walk;
+  std::vector<bool> keep;  ///< by node: values that scorer and tubes read
   Normalisation normalisation;
 
   /// Clips of one size as one normalised batch [B, 3, T, H, W].
@@ -107,11 +109,20 @@ struct Explainer::Parts {
     return scale_shift(ncthw, normalisation.scale, normalisation.shift, false);
   }
 
-  int class_of(const Clip& clip, int prediction) const {
+  /// How many pyramids each clip gets.
+  int rounds() const {
+    if (options.target != TargetKind::kTopK) return 1;
+    return std::min(options.top_k, network->num_classes());
+  }
+
+  /// @param ranking class indices of the clip, the largest logit first
+  int class_of(const Clip& clip, const at::Tensor& ranking, int round) const {
+    const auto ranked = [&](int k) { return ranking[k].item<int>(); };
     switch (options.target) {
-      case TargetKind::kLabel: return clip.request.label.value_or(prediction);
-      case TargetKind::kPrediction: return prediction;
+      case TargetKind::kLabel: return clip.request.label.value_or(ranked(0));
+      case TargetKind::kPrediction: return ranked(0);
       case TargetKind::kClass: return options.target_class;
+      case TargetKind::kTopK: return ranked(round);
     }
     throw std::logic_error("TargetKind out of range");
   }
@@ -131,6 +142,22 @@ struct Explainer::Parts {
     return weights;
   }
 
+  Targets targets(std::span<const Clip> clips, const at::Tensor& logits, int round) const {
+    const at::Tensor ranking = logits.argsort(/*stable=*/true, 1, /*descending=*/true);
+    Targets result;
+    for (std::size_t b = 0; b < clips.size(); ++b) {
+      result.classes.push_back(class_of(clips[b], ranking[static_cast<std::int64_t>(b)], round));
+    }
+    result.weights = target_weights(logits, result.classes);
+    return result;
+  }
+
+  /// What is known of each clip before it is explained.
+  std::vector<ClipResult> describe(std::span<const Clip> clips, const at::Tensor& logits,
+                                   double network_s) const;
+  /// Adds to each clip the pyramid of its target.
+  void add_pyramids(const Trace& trace, const Targets& targets,
+                    std::vector<ClipResult>& results) const;
   Pyramid assemble(std::vector<NodeRelevance>& relevance, std::vector<Tube>* tubes,
                    PyramidTarget target) const;
 };
@@ -180,6 +207,44 @@ Pyramid Explainer::Parts::assemble(std::vector<NodeRelevance>& relevance, std::v
   return pyramid;
 }
 
+std::vector<ClipResult> Explainer::Parts::describe(std::span<const Clip> clips,
+                                                   const at::Tensor& logits,
+                                                   double network_s) const {
+  std::vector<ClipResult> results;
+  for (std::size_t b = 0; b < clips.size(); ++b) {
+    const at::Tensor row = logits[static_cast<std::int64_t>(b)];
+    const ClipRequest& request = clips[b].request;
+    ClipResult result{.row = request.row, .clip_id = request.clip_id,
+                      .path = request.media.path, .view = clips[b].view,
+                      .label = request.label.value_or(-1), .prediction = row.argmax().item<int>()};
+    result.logits.assign(row.data_ptr<float>(), row.data_ptr<float>() + row.numel());
+    result.frame_times_s = clips[b].frame_times_s;
+    result.decode_s = clips[b].decode_s;
+    result.network_s = network_s;
+    results.push_back(std::move(result));
+  }
+  return results;
+}
+
+void Explainer::Parts::add_pyramids(const Trace& trace, const Targets& targets,
+                                    std::vector<ClipResult>& results) const {
+  const TracedBatch batch{*executor, *network, trace, *normalisation.input, plan, options};
+  Scores scores = scorer->score(batch, targets);
+  if (options.tubes == TubeKind::kExcitation && scores.tubes.empty()) {
+    scores.tubes = excitation_tubes(*executor, trace, targets.classes, *normalisation.input, plan,
+                                    scores.relevance);
+  } else if (options.tubes == TubeKind::kWeighted) {
+    scores.tubes = weighted_tubes(trace, plan, scores.relevance);
+  }
+  const at::Tensor values = (trace.logits.to(at::kCPU, at::kFloat) * targets.weights).sum(1);
+  for (std::size_t b = 0; b < results.size(); ++b) {
+    results[b].pyramids.push_back(
+        assemble(scores.relevance[b], scores.tubes.empty() ? nullptr : &scores.tubes[b],
+                 {targets.classes[b], options.margin ? "margin" : "logit",
+                  values[static_cast<std::int64_t>(b)].item<double>()}));
+  }
+}
+
 std::vector<std::string> available_devices() {
   std::vector<std::string> devices;
   for (int i = 0; i < cuda_devices(); ++i) devices.push_back(fmt::format("cuda:{}", i));
@@ -189,10 +254,7 @@ std::vector<std::string> available_devices() {
 
 Explainer::Explainer(std::shared_ptr<const Network> network, PreprocessOptions preprocess,
                      ExplainOptions options, DeviceOptions device) {
-  if (options.method != "gradient") {
-    throw ConfigError(fmt::format("explain.method: no scorer is called '{}'; there is: gradient",
-                                  options.method));
-  }
+  std::shared_ptr<const Scorer> scorer = make_scorer(options.method);
   if (options.target == TargetKind::kClass &&
       (options.target_class < 0 || options.target_class >= network->num_classes())) {
     throw ConfigError(fmt::format("explain.target: class {} is not among the network's 0..{}",
@@ -201,11 +263,14 @@ Explainer::Explainer(std::shared_ptr<const Network> network, PreprocessOptions p
   const at::Device where = parse_device(device.device);
   auto executor = std::make_shared<const Executor>(*network, ExecutorOptions{.device = where});
   PyramidPlan plan = plan_pyramid(executor->graph(), options);
-  WalkPlan walk = plan_walk(executor->graph(), plan.wanted);
+  std::vector<bool> keep = scorer->keep(executor->graph(), plan);
+  const std::vector<bool> read_by_tubes = values_of_tubes(executor->graph(), plan, options.tubes);
+  for (std::size_t id = 0; id < keep.size(); ++id) keep[id] = keep[id] || read_by_tubes[id];
   Normalisation normalisation = normalisation_of(preprocess, where);
   parts_ = std::make_unique<Parts>(Parts{std::move(network), std::move(options), std::move(device),
-                                         where, std::move(executor), std::move(plan),
-                                         std::move(walk), std::move(normalisation)});
+                                         where, std::move(executor), std::move(scorer),
+                                         std::move(plan), std::move(keep),
+                                         std::move(normalisation)});
 }
 
 Explainer::~Explainer() = default;
@@ -228,46 +293,25 @@ std::vector<ExplainOutcome> Explainer::explain(std::span<const Clip> clips) {
   }
   try {
     const auto start = Clock::now();
-    const Trace trace = parts.executor->forward(parts.to_batch(clips), parts.walk.keep);
+    const Trace trace = parts.executor->forward(parts.to_batch(clips), parts.keep);
     const at::Tensor logits = trace.logits.to(at::kCPU, at::kFloat).contiguous();
     const double network_s = seconds_since(start) / static_cast<double>(clips.size());
 
     const auto pyramid_start = Clock::now();
-    std::vector<int> classes, predictions;
-    for (std::size_t b = 0; b < clips.size(); ++b) {
-      predictions.push_back(logits[static_cast<std::int64_t>(b)].argmax().item<int>());
-      classes.push_back(parts.class_of(clips[b], predictions.back()));
-    }
-    const at::Tensor weights = parts.target_weights(logits, classes);
-    auto relevance = score_gradient(*parts.executor, trace, weights, classes, parts.plan,
-                                    parts.options);
-    std::vector<std::vector<Tube>> tubes;
-    if (parts.options.tubes == TubeKind::kExcitation) {
-      tubes = excitation_tubes(*parts.executor, trace, classes, *parts.normalisation.input,
-                               parts.plan, relevance);
+    std::vector<ClipResult> results = parts.describe(clips, logits, network_s);
+    for (int round = 0; round < parts.rounds(); ++round) {
+      parts.add_pyramids(trace, parts.targets(clips, logits, round), results);
     }
     std::vector<ExplainOutcome> outcomes;
     for (std::size_t b = 0; b < clips.size(); ++b) {
-      const at::Tensor row = logits[static_cast<std::int64_t>(b)];
       const ClipRequest& request = clips[b].request;
-      if (!at::isfinite(row).all().item<bool>()) {
+      if (at::isfinite(logits[static_cast<std::int64_t>(b)]).all().item<bool>()) {
+        outcomes.emplace_back(std::move(results[b]));
+      } else {
         outcomes.emplace_back(Failure{request.row, request.clip_id, request.media.path, "network",
                                       FailureReason::kNotFinite,
                                       "the network's logits hold a value that is not finite"});
-        continue;
       }
-      const double value = (row * weights[static_cast<std::int64_t>(b)]).sum().item<double>();
-      ClipResult result{.row = request.row, .clip_id = request.clip_id,
-                        .path = request.media.path, .view = clips[b].view,
-                        .label = request.label.value_or(-1), .prediction = predictions[b]};
-      result.logits.assign(row.data_ptr<float>(), row.data_ptr<float>() + row.numel());
-      result.frame_times_s = clips[b].frame_times_s;
-      result.pyramids.push_back(parts.assemble(
-          relevance[b], tubes.empty() ? nullptr : &tubes[b],
-          {classes[b], parts.options.margin ? "margin" : "logit", value}));
-      result.decode_s = clips[b].decode_s;
-      result.network_s = network_s;
-      outcomes.emplace_back(std::move(result));
     }
     const double pyramid_s = seconds_since(pyramid_start) / static_cast<double>(clips.size());
     for (ExplainOutcome& outcome : outcomes) {

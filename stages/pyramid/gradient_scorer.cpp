@@ -1,7 +1,7 @@
-#include "stages/pyramid/gradient_scorer.h"
-
+// The default scorer: docs/method.md, section 2.
 #include "stages/network/tensor_kernels.h"
-#include "stages/pyramid/edges.h"
+#include "stages/pyramid/pending_edges.h"
+#include "stages/pyramid/scorers.h"
 #include "stages/pyramid/selection.h"
 
 namespace cfp {
@@ -10,27 +10,31 @@ namespace {
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
 /// Listens to the walk and keeps of every tensor what the pyramid needs of it.
-class GradientScorer {
+class GradientListener {
  public:
-  GradientScorer(const Executor& executor, const Trace& trace, std::span<const int> classes,
-                 const PyramidPlan& plan, const ExplainOptions& options)
-      : executor_(executor),
-        graph_(executor.graph()),
-        trace_(trace),
+  GradientListener(const TracedBatch& batch, std::span<const int> classes)
+      : executor_(batch.executor),
+        graph_(batch.graph()),
+        trace_(batch.trace),
         classes_(classes),
-        plan_(plan),
-        options_(options),
+        plan_(batch.plan),
+        options_(batch.options),
         result_(classes.size(), std::vector<NodeRelevance>(index(graph_.size()))),
-        pending_(classes.size(), std::vector<EdgeInput>(index(graph_.size()))) {}
+        edges_(graph_, batch.plan, batch.options, classes.size()) {}
 
   void visit(NodeId id, const NodeGradient& output) {
     if (!plan_.wanted[index(id)]) return;
+    for (const auto& [layer, scores] : output.scores) edges_.scores(layer, scores);
     for (std::size_t clip = 0; clip < classes_.size(); ++clip) {
       select(id, clip, output);
-      if (plan_.layer_of_node[index(id)] >= 0 && options_.edges) {
-        remember_gradient(id, clip, output.gradient);
-      }
-      if (options_.edges) finish_edges_into(id, clip, output.scores);
+      if (plan_.layer_of_node[index(id)] >= 0) remember_kernels(id, clip, output.gradient);
+      edges_.finish(
+          id, clip,
+          [&](const std::vector<std::int64_t>& channels) {
+            return gather_channels(trace_.values[index(id)], static_cast<std::int64_t>(clip),
+                                   channels);
+          },
+          result_[clip]);
     }
   }
 
@@ -54,52 +58,20 @@ class GradientScorer {
     const bool layer = plan_.layer_of_node[index(id)] >= 0;
     if (layer) {
       known.kernels = select(host(output.kernels), clip);
-      if (id == plan_.classifier) root_at(classes_[clip], *known.kernels, *known.value);
+      if (id == plan_.classifier) {
+        root_at(classes_[clip], *known.kernels);
+        root_at(classes_[clip], *known.value);
+      }
     }
     if (output.addend.positive.defined()) {
       known.addends = {select(host(output.kernels), clip), select(host(output.addend), clip)};
     }
   }
 
-  /// The class is where the pyramid begins, whatever the sign of its logit.
-  static void root_at(int class_index, ChannelRelevance& kernels, ChannelRelevance& value) {
-    for (ChannelRelevance* relevance : {&kernels, &value}) {
-      relevance->found.assign(relevance->found.size(), 0);
-      relevance->found[index(class_index)] = 1;
-    }
-  }
-
-  void remember_gradient(NodeId id, std::size_t clip, const at::Tensor& gradient) {
-    EdgeInput& pending = pending_[clip][index(id)];
-    pending.kernels = found_channels(*result_[clip][index(id)].kernels);
-    if (pending.kernels.empty() || executor_.layer(id).scores_with_gradient()) return;
-    pending.gradient = gather_channels(gradient, static_cast<std::int64_t>(clip), pending.kernels);
-  }
-
-  /// All readers of this value have been visited: their edges can be told.
-  /// @param scores of layers whose scores the walk found on its way
-  void finish_edges_into(NodeId id, std::size_t clip,
-                         const std::map<NodeId, at::Tensor>& scores) {
-    const auto row = static_cast<std::int64_t>(clip);
-    const std::vector<std::int64_t> channels = found_channels(*result_[clip][index(id)].value);
-    at::Tensor entering;
-    for (const NodeId reader : graph_.readers(id)) {
-      if (plan_.layer_of_node[index(reader)] < 0 || graph_.node(reader).inputs[0] != id) continue;
-      EdgeInput& pending = pending_[clip][index(reader)];
-      if (pending.kernels.empty() || channels.empty()) continue;
-      pending.channels = channels;
-      const auto known = scores.find(reader);
-      if (known == scores.end() && !entering.defined()) {
-        entering = gather_channels(trace_.values[index(id)], row, channels);
-      }
-      pending.entering = entering;
-      const at::Tensor found = known == scores.end()
-                                   ? edge_scores(executor_.layer(reader), pending)
-                                   : some_scores(known->second[row], pending);
-      result_[clip][index(reader)].edges =
-          select_edges(found, pending, options_.edge_threshold);
-      pending = {};
-    }
+  void remember_kernels(NodeId id, std::size_t clip, const at::Tensor& gradient) {
+    const Convolution& layer = executor_.layer(id);
+    edges_.remember(id, clip, layer, found_channels(*result_[clip][index(id)].kernels),
+                    layer.scores_with_gradient() ? at::Tensor() : gradient);
   }
 
   const Executor& executor_;
@@ -109,25 +81,31 @@ class GradientScorer {
   const PyramidPlan& plan_;
   const ExplainOptions& options_;
   std::vector<std::vector<NodeRelevance>> result_;
-  std::vector<std::vector<EdgeInput>> pending_;
+  PendingEdges edges_;
+};
+
+class GradientScorer final : public Scorer {
+ public:
+  std::vector<bool> keep(const NetworkGraph& graph, const PyramidPlan& plan) const override {
+    return plan_walk(graph, plan.wanted).keep;
+  }
+
+  Scores score(const TracedBatch& batch, const Targets& targets) const override {
+    GradientListener listener(batch, targets.classes);
+    walk_gradient(batch.executor, batch.trace, targets.weights,
+                  plan_walk(batch.graph(), batch.plan.wanted),
+                  [&](NodeId id, const NodeGradient& output) { listener.visit(id, output); });
+    Scores scores{listener.take(), {}};
+    for (std::size_t clip = 0; clip < targets.classes.size(); ++clip) {
+      mark_reached(batch.graph(), batch.plan.classifier, targets.classes[clip],
+                   scores.relevance[clip]);
+    }
+    return scores;
+  }
 };
 
 }  // namespace
 
-std::vector<std::vector<NodeRelevance>> score_gradient(const Executor& executor,
-                                                       const Trace& trace,
-                                                       const at::Tensor& weights,
-                                                       std::span<const int> classes,
-                                                       const PyramidPlan& plan,
-                                                       const ExplainOptions& options) {
-  GradientScorer scorer(executor, trace, classes, plan, options);
-  walk_gradient(executor, trace, weights, plan_walk(executor.graph(), plan.wanted),
-                [&](NodeId id, const NodeGradient& output) { scorer.visit(id, output); });
-  auto result = scorer.take();
-  for (std::size_t clip = 0; clip < classes.size(); ++clip) {
-    mark_reached(executor.graph(), plan.classifier, classes[clip], result[clip]);
-  }
-  return result;
-}
+std::unique_ptr<Scorer> make_gradient_scorer() { return std::make_unique<GradientScorer>(); }
 
 }  // namespace cfp

@@ -34,6 +34,11 @@ ChannelRelevance select_channels(std::span<const double> positive, std::span<con
   return result;
 }
 
+void root_at(int class_index, ChannelRelevance& relevance) {
+  std::ranges::fill(relevance.found, 0);
+  relevance.found[static_cast<std::size_t>(class_index)] = 1;
+}
+
 std::vector<std::int64_t> found_channels(const ChannelRelevance& relevance) {
   std::vector<std::int64_t> found;
   for (std::size_t c = 0; c < relevance.found.size(); ++c) {

@@ -15,6 +15,9 @@ namespace cfp {
 ChannelRelevance select_channels(std::span<const double> positive, std::span<const double> negative,
                                  const ExplainOptions& options);
 
+/// Makes one class the only channel found: where a pyramid begins, whatever the sign of its logit.
+void root_at(int class_index, ChannelRelevance& relevance);
+
 /// @return indices of the channels that are found, ascending
 std::vector<std::int64_t> found_channels(const ChannelRelevance& relevance);
 

@@ -63,11 +63,12 @@ std::vector<at::Tensor> walk(const Executor& executor, const at::Tensor& clips,
   const Trace trace = executor.forward(clips, plan.keep);
   std::vector<at::Tensor> visited(wanted.size());
   const BoundedInput input(kBounds);
-  walk_excitation(executor, trace, classes, input, plan, [&](NodeId id, const at::Tensor& r) {
+  const auto visit = [&](NodeId id, const at::Tensor& r) {
     at::Tensor& slot = visited.at(static_cast<std::size_t>(id));
     EXPECT_FALSE(slot.defined()) << "node " << id << " was visited twice";
     slot = r.clone();
-  });
+  };
+  walk_excitation(executor, trace, classes, input, plan, {visit});
   return visited;
 }
 
@@ -246,7 +247,7 @@ TEST(ExcitationWalk, LeavesTheTraceAsItIs) {
     const WalkPlan plan = plan_walk(executor.graph(), everything(executor));
     const std::vector<int> classes{0, 1};
     const BoundedInput input(kBounds);
-    walk_excitation(executor, trace, classes, input, plan, [](NodeId, const at::Tensor&) {});
+    walk_excitation(executor, trace, classes, input, plan, {[](NodeId, const at::Tensor&) {}});
     for (std::size_t id = 0; id < trace.values.size(); ++id) {
       EXPECT_TRUE(equal_to(trace.values[id], before.values[id])) << id;
     }

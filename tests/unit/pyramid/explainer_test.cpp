@@ -212,6 +212,37 @@ TEST_F(ExplainerTest, ExplainsTheLabelThePredictionOrOneClass) {
   EXPECT_EQ(unlabelled.pyramids.at(0).target.class_index, prediction);
 }
 
+TEST_F(ExplainerTest, ExplainsTheTopClassesEachAsIfItWereAskedForAlone) {
+  const Clip clip = clips_for(made_, 1)[0];
+  Explainer top = make_explainer(made_.network, {.target = TargetKind::kTopK, .top_k = 3});
+  const ClipResult result = explain_one(top, clip);
+  ASSERT_THAT(result.pyramids, SizeIs(3));
+  for (std::size_t k = 0; k < 3; ++k) {
+    const int c = result.pyramids[k].target.class_index;
+    EXPECT_EQ(std::ranges::count_if(result.logits,
+                                    [&](float y) { return y > result.logits[static_cast<std::size_t>(c)]; }),
+              static_cast<std::ptrdiff_t>(k));
+    Explainer one =
+        make_explainer(made_.network, {.target = TargetKind::kClass, .target_class = c});
+    const ClipResult alone = explain_one(one, clip);
+    expect_same_layers(result.pyramids[k], alone.pyramids[0], alone.pyramids[0].layers.size(), 0);
+  }
+  Explainer all = make_explainer(made_.network, {.target = TargetKind::kTopK, .top_k = 9});
+  EXPECT_THAT(explain_one(all, clip).pyramids, SizeIs(5));
+}
+
+TEST_F(ExplainerTest, WeighsTubesByScores) {
+  const Clip clip = clips_for(made_, 1)[0];
+  Explainer explainer = make_explainer(made_.network, {.depth = 0, .tubes = TubeKind::kWeighted});
+  const ClipResult result = explain_one(explainer, clip);
+  for (const PyramidLayer& layer : result.pyramids.at(0).layers) {
+    SCOPED_TRACE(layer.name);
+    EXPECT_GE(layer.tube.minimum, 0);
+    EXPECT_FALSE(layer.tube.values.empty());
+    EXPECT_TRUE(std::ranges::all_of(layer.tube.values, [](float v) { return std::isfinite(v); }));
+  }
+}
+
 TEST_F(ExplainerTest, ExplainsTheMarginAgainstTheOthers) {
   const Clip clip = clips_for(made_, 1)[0];
   Explainer explainer = make_explainer(

@@ -19,7 +19,7 @@
 #include "datasets/moving_shapes.h"
 #include "stages/core/preprocess.h"
 #include "stages/network/checkpoint/load_network.h"
-#include "stages/pyramid/gradient_scorer.h"
+#include "stages/pyramid/scorer.h"
 #include "stages/pyramid/selection.h"
 #include "tests/unit/pyramid/test_networks.h"
 
@@ -111,7 +111,10 @@ class TrainedNetwork : public testing::Test {
     for (std::size_t b = 0; b < classes.size(); ++b) {
       weights[static_cast<int64_t>(b)][classes[b]].fill_(1);
     }
-    return score_gradient(executor_, trace_, weights, classes, plan_, options_);
+    const BoundedInput input(InputBounds{{-1, -1, -1}, {1, 1, 1}});  // tubes read it, the scorer doesn't
+    return make_scorer("gradient")
+        ->score({executor_, demo().network, trace_, input, plan_, options_}, {weights, classes})
+        .relevance;
   }
 
   /// [clips, C]: 1 where a channel is chosen.

@@ -9,7 +9,7 @@
 #include <gtest/gtest.h>
 
 #include "stages/network/builders.h"
-#include "stages/pyramid/gradient_scorer.h"
+#include "stages/pyramid/scorer.h"
 #include "tests/unit/pyramid/test_networks.h"
 
 namespace cfp {
@@ -26,6 +26,7 @@ struct Explained {
   std::vector<int> classes;
   Trace trace;
   std::vector<std::vector<NodeRelevance>> relevance;
+  BoundedInput input{kBounds};
 
   Explained(const test::TestNetwork& made, const ExplainOptions& options, at::ScalarType type)
       : executor(made.network, {.dtype = type}),
@@ -36,19 +37,22 @@ struct Explained {
     for (int64_t clip = 0; clip < 2; ++clip) {
       weights[clip][classes[static_cast<std::size_t>(clip)]].fill_(1);
     }
-    relevance = score_gradient(executor, trace, weights, classes, plan, options);
+    relevance = make_scorer("gradient")
+                    ->score({executor, made.network, trace, input, plan, options},
+                            {weights, classes})
+                    .relevance;
   }
 
   std::vector<std::vector<Tube>> tubes() const {
-    return excitation_tubes(executor, trace, classes, kBounds, plan, relevance);
+    return excitation_tubes(executor, trace, classes, input, plan, relevance);
   }
 
   /// The relevance of every value that a tube is taken at.
   std::map<NodeId, at::Tensor> excitation() const {
     std::map<NodeId, at::Tensor> values;
-    walk_excitation(executor, trace, classes, kBounds,
+    walk_excitation(executor, trace, classes, input,
                     plan_walk(executor.graph(), plan.wanted_tube),
-                    [&](NodeId id, const at::Tensor& r) { values[id] = r.clone(); });
+                    {[&](NodeId id, const at::Tensor& r) { values[id] = r.clone(); }});
     return values;
   }
 };

@@ -1,0 +1,64 @@
+// How kernels and channels are scored: one interface, a file a method.
+//
+//   const std::unique_ptr<Scorer> scorer = make_scorer("gradient");
+//   const Trace trace = executor.forward(clips, scorer->keep(graph, plan));
+//   Scores scores = scorer->score({executor, network, trace, input, plan, options}, targets);
+//
+// A new method is a class of its own and a line in scorer.cpp.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "stages/core/explain_options.h"
+#include "stages/network/walks.h"
+#include "stages/pyramid/plan.h"
+#include "stages/pyramid/routing.h"
+
+namespace cfp {
+
+/// A batch of clips after its forward pass, and what is asked of it.
+struct TracedBatch {
+  const Executor& executor;
+  const Network& network;  ///< weights as the checkpoint has them
+  const Trace& trace;
+  const BoundedInput& input;
+  const PyramidPlan& plan;
+  const ExplainOptions& options;
+
+  const NetworkGraph& graph() const { return executor.graph(); }
+};
+
+/// One target for each clip of a batch.
+struct Targets {
+  at::Tensor weights;        ///< [B, classes]: the target is weights * logits
+  std::vector<int> classes;  ///< the class that is the root of each clip's pyramid
+};
+
+struct Scores {
+  std::vector<std::vector<NodeRelevance>> relevance;  ///< by clip, by node
+  /// By clip, by layer of the plan: excitation tubes that the scorer found on its way; may be empty.
+  std::vector<std::vector<Tube>> tubes;
+};
+
+class Scorer {
+ public:
+  virtual ~Scorer() = default;
+
+  /// @return by node: the values that the forward pass must keep for score()
+  virtual std::vector<bool> keep(const NetworkGraph& graph, const PyramidPlan& plan) const = 0;
+
+  /// Scores every tensor and layer of the plan, each clip as if it were alone, and marks what is
+  /// reached.
+  virtual Scores score(const TracedBatch& batch, const Targets& targets) const = 0;
+};
+
+/// @throws ConfigError no scorer has that name; lists those there are
+std::unique_ptr<Scorer> make_scorer(std::string_view name);
+
+/// @return the names that make_scorer() takes
+std::vector<std::string> scorer_names();
+
+}  // namespace cfp
