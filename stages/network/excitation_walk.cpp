@@ -97,7 +97,10 @@ class ExcitationWalk {
 
   void step(NodeId id) {
     const Node& node = graph_.node(id);
-    if (node.inputs.empty()) return;
+    // The last values asked for: what enters them was not kept.
+    const bool ends = std::ranges::none_of(
+        node.inputs, [&](NodeId input) { return bool{plan_.on_path[index(input)]}; });
+    if (ends) return;
     at::Tensor relevance = std::move(relevance_[index(id)]);
     const at::Tensor& y = values_[index(id)];
     const at::Tensor& x = values_[index(node.inputs[0])];

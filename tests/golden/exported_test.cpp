@@ -8,6 +8,8 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
@@ -162,9 +164,10 @@ TEST_P(ExportedNetwork, IsExplainedDownToTheInput) {
     EXPECT_EQ(layer.kernels.found.size(), layer.kernels.reached.size());
     EXPECT_TRUE(std::isfinite(layer.tube.maximum)) << layer.name;
   }
-  const PyramidLayer& base = pyramid.layers.back();
-  EXPECT_EQ(base.channels.channels(), 3U) << base.name;
-  EXPECT_GT(std::ranges::count(base.kernels.reached, 1), 0) << base.name;
+  EXPECT_EQ(pyramid.layers.back().channels.channels(), 3U) << "the deepest reads the clip";
+  EXPECT_TRUE(std::ranges::any_of(pyramid.layers, [](const PyramidLayer& layer) {
+    return layer.channels.channels() == 3 && std::ranges::count(layer.kernels.reached, 1) > 0;
+  })) << "no chain of edges leads to a layer that reads the clip";
 }
 
 std::vector<Exported> all_networks() {
@@ -172,7 +175,7 @@ std::vector<Exported> all_networks() {
   for (const char* name : {"mfnet3d", "i3d", "resnet50_3d", "resnet101_3d", "resnet152_3d",
                            "resnext101_3d", "r2plus1d_18", "s3d", "csn", "slowfast"}) {
     all.push_back({name, false});
-    if (std::string_view(name) != "slowfast") all.push_back({name, true});
+    all.push_back({name, true});
   }
   all.push_back({"x3d", false});
   all.push_back({"odd", false});

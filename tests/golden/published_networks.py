@@ -224,5 +224,5 @@ PUBLISHED = {
     "resnet50_3d": (lambda: ResNet((1, 2, 1, 1)), (8, 24, 26)),
     "resnet101_3d": (lambda: ResNet((1, 1, 3, 1)), (7, 25, 24)),
     "resnet152_3d": (lambda: ResNet((2, 1, 2, 2)), (8, 24, 24)),
-    "resnext101_3d": (lambda: ResNet((1, 2, 1, 1), width=8, groups=4), (8, 24, 24)),
+    "resnext101_3d": (lambda: ResNet((1, 2, 1, 1), width=8, expansion=2, groups=4), (8, 24, 24)),
 }

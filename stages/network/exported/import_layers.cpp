@@ -165,6 +165,28 @@ void Importer::matrix_product(const Call& call) {
         with_bias ? constant(call, "self") : nullptr);
 }
 
+/// What a linear layer over the last of many axes becomes: as many products with one matrix.
+void Importer::batched_product(const Call& call) {
+  const ConstantTensor* second = constant(call, "mat2");
+  if (second == nullptr || second->shape.size() != 3 || second->elements() == 0) {
+    refuse(call, "its second matrix is none");
+  }
+  const std::int64_t elements = second->elements() / second->shape[0];
+  for (std::int64_t batch = 1; batch < second->shape[0]; ++batch) {
+    const float* first = second->data.get();
+    if (!std::equal(first, first + elements, first + batch * elements)) {
+      refuse(call, "products with a matrix of its own for each position are not supported");
+    }
+  }
+  const auto one = constant_selected(*second, 0, {0});
+  const auto turned_matrix = one ? constant_permuted(*one, {0, 2, 1}) : std::nullopt;
+  auto weight = turned_matrix ? constant_view(*turned_matrix, {second->shape[2], second->shape[1]})
+                              : std::nullopt;
+  if (!weight) refuse(call, "its second matrix is empty or too large");
+  weight->name = second->name;
+  dense(call, activation(call, "self"), *weight, nullptr);
+}
+
 /// A layer over the last axis: a classifier, a convolution of 1x1x1, or, where positions were
 /// flattened into that axis, a convolution of all of them.
 void Importer::dense(const Call& call, const Activation& given, const ConstantTensor& weight,
@@ -278,7 +300,7 @@ void Importer::adaptive_pool(const Call& call) {
     layout[i + 2] = whole_axis(position_axis(axes[i]), size[axes[i]]);
   }
   if (!call.operation.starts_with("aten.adaptive_max")) {
-    average_to(call, std::move(x), axes, size, std::move(layout));
+    average_to(call, x, size, std::move(layout));
     return;
   }
   MaxPool3d pool;
@@ -294,9 +316,8 @@ void Importer::adaptive_pool(const Call& call) {
 }
 
 /// A mean that leaves `size` positions.
-void Importer::average_to(const Call& call, Activation a, const std::vector<std::size_t>& axes,
-                          const Triple& size, Layout layout) {
-  (void)axes;
+void Importer::average_to(const Call& call, const Activation& a, const Triple& size,
+                          Layout layout) {
   const Triple from = shape(a.node).size;
   AvgPool3d pool;
   bool even = true;
@@ -333,7 +354,7 @@ void Importer::mean(const Call& call) {
     give(call, same);
     return;
   }
-  Activation x = activation(call, "self");
+  const Activation x = activation(call, "self");
   Triple size = shape(x.node).size;
   Layout layout;
   const std::vector<std::size_t> gone = axes(call, "dim", x.layout.size());
@@ -342,7 +363,6 @@ void Importer::mean(const Call& call) {
       layout.push_back(x.layout[i]);
       continue;
     }
-    Activation rest = x;
     for (const AxisPart& part : x.layout[i]) {
       const std::size_t a = static_cast<std::size_t>(part.kind) -
                             static_cast<std::size_t>(AxisKind::kTime);
@@ -353,7 +373,7 @@ void Importer::mean(const Call& call) {
     }
     if (boolean(call, "keepdim", false)) layout.emplace_back();
   }
-  average_to(call, std::move(x), {}, size, std::move(layout));
+  average_to(call, x, size, std::move(layout));
 }
 
 void Importer::maximum(const Call& call) {

@@ -292,6 +292,47 @@ void Importer::concatenate(const Call& call) {
   give_node(call, id, std::move(layout));
 }
 
+/// Comparisons of constants, as decomposed ranges have them: 1 or 0.
+void Importer::compare(const Call& call) {
+  const Value first = operand(call, "self"), second = operand(call, "other");
+  const auto* a = std::get_if<ConstantTensor>(&first);
+  const auto* b = std::get_if<ConstantTensor>(&second);
+  if (a == nullptr || b == nullptr) {
+    refuse(call, "comparing what depends on the clip is not supported");
+  }
+  const std::string name = call.operation.substr(call.operation.find('.') + 1);
+  const auto result = constant_combined(*a, *b, [&](double x, double y) {
+    const bool truth = name == "lt"   ? x < y
+                       : name == "le" ? x <= y
+                       : name == "gt" ? x > y
+                       : name == "ge" ? x >= y
+                       : name == "eq" ? x == y
+                                      : x != y;
+    return truth ? 1.0 : 0.0;
+  });
+  if (!result) refuse(call, "its constants do not fit one another");
+  give(call, *result);
+}
+
+/// where(condition, a, b) of constants.
+void Importer::choose(const Call& call) {
+  const Value condition = operand(call, "condition");
+  const Value first = operand(call, "self"), second = operand(call, "other");
+  const auto* c = std::get_if<ConstantTensor>(&condition);
+  const auto* a = std::get_if<ConstantTensor>(&first);
+  const auto* b = std::get_if<ConstantTensor>(&second);
+  if (c == nullptr || a == nullptr || b == nullptr) {
+    refuse(call, "a choice that depends on the clip is not supported");
+  }
+  const auto yes = constant_combined(*c, *a, [](double x, double y) { return x != 0 ? y : 0; });
+  const auto no = constant_combined(*c, *b, [](double x, double y) { return x != 0 ? 0 : y; });
+  const auto result =
+      yes && no ? constant_combined(*yes, *no, [](double x, double y) { return x + y; })
+                : std::nullopt;
+  if (!result) refuse(call, "its constants do not fit one another");
+  give(call, *result);
+}
+
 /// linspace and arange, from which indices of frames are made.
 void Importer::number_range(const Call& call) {
   double first = number(call, "start", 0), step = number(call, "step", 1), count = 0;

@@ -1,9 +1,9 @@
 // From ATen calls to a graph, one call after the other; used by load_exported.cpp alone.
 //
 // A value of the exported graph is an activation (a node and the layout of its axes) or a constant.
-// Views and permutations change layouts (import_moves.cpp); layers and pools want their axes in
-// order (import_layers.cpp); sums, products and functions want those of their operands alike
-// (import_products.cpp).
+// Views and permutations change layouts (import_views.cpp), selections and padding make nodes
+// (import_moves.cpp); layers and pools want their axes in order (import_layers.cpp); sums, products
+// and functions want those of their operands alike (import_products.cpp).
 #pragma once
 
 #include <map>
@@ -53,9 +53,11 @@ class Importer {
 
   [[noreturn]] void refuse(const Call& call, std::string_view why) const;
   void import(const Call& call);
+  /// By call: whether the output depends on it.
+  std::vector<bool> needed_calls(const std::string& output) const;
   Network finish(const Activation& logits);
 
-  // ---- arguments (importer.cpp) ----
+  // ---- arguments (import_arguments.cpp) ----
   const Argument* argument(const Call& call, std::string_view name) const;
   bool has(const Call& call, std::string_view name) const;
   std::int64_t integer(const Call& call, std::string_view name, std::int64_t otherwise) const;
@@ -96,6 +98,7 @@ class Importer {
   void batch_norm(const Call& call);
   void linear(const Call& call);
   void matrix_product(const Call& call);
+  void batched_product(const Call& call);
   void dense(const Call& call, const Activation& x, const ConstantTensor& weight,
              const ConstantTensor* bias);
   void max_pool(const Call& call);
@@ -103,13 +106,12 @@ class Importer {
   void adaptive_pool(const Call& call);
   void mean(const Call& call);
   void maximum(const Call& call);
-  void average_to(const Call& call, Activation a, const std::vector<std::size_t>& axes,
-                  const Triple& size, Layout layout);
+  void average_to(const Call& call, const Activation& a, const Triple& size, Layout layout);
   NodeId transposed_input(const Call& call, NodeId x, const WindowNumbers& numbers,
                           const std::vector<std::size_t>& axes, const Sizes& output_padding,
                           Conv3d& conv);
 
-  // ---- import_moves.cpp ----
+  // ---- import_views.cpp ----
   std::string alias(const Call& call) const;
   void same(const Call& call);
   void nothing(const Call& call);
@@ -118,10 +120,13 @@ class Importer {
   void flatten(const Call& call);
   void unflatten(const Call& call);
   void permute(const Call& call);
+  void move_axes(const Call& call);
   void transpose(const Call& call);
   void squeeze(const Call& call);
   void unsqueeze(const Call& call);
   void expand(const Call& call);
+
+  // ---- import_moves.cpp ----
   void slice(const Call& call);
   void select(const Call& call);
   void index_select(const Call& call);
@@ -145,6 +150,8 @@ class Importer {
   void negate(const Call& call);
   void concatenate(const Call& call);
   void number_range(const Call& call);
+  void compare(const Call& call);
+  void choose(const Call& call);
   Pointwise function_of(const Call& call) const;
   void affine(const Call& call, Activation a, const ConstantTensor& constant, bool factor,
               bool inverse, double sign);
