@@ -2,7 +2,8 @@
 
 Talks over standard input and output: first a line with the network and the input's size as JSON, then
 one line for each forward that is wanted; answers each with its milliseconds. With `backward`
-instead of `forward`, the gradients of all activations are taken by autograd as well.
+instead of `forward`, the gradients of all activations are taken by autograd as well; with
+`back_step` the answer is what one kernel costs when the pyramid is walked kernel by kernel.
 """
 import json
 import sys
@@ -66,6 +67,30 @@ def make_weights(nodes):
     return weights
 
 
+def back_step(nodes, values, weights, clock):
+    """Milliseconds a kernel: three kernels of every convolution, each scored by itself."""
+    seconds, kernels = 0.0, 0
+    for node in nodes:
+        if node["op"] != "Conv3d":
+            continue
+        weight, x = weights[node["name"] + ".weight"], values[node["inputs"][0]]
+        width, out = weight.shape[1], weight.shape[0] // node["groups"]
+        for kernel in range(0, weight.shape[0], max(1, weight.shape[0] // 3)):
+            start = clock()
+            first = kernel // out * width
+            means = F.adaptive_avg_pool3d(x, 1)[0, first:first + width].flatten()
+            scores = [float(weight[kernel, c].mean() * means[c]) for c in range(width)]
+            total, kept = sum(scores) or 1.0, []
+            shares = [score / total for score in scores]
+            low, high = min(shares), max(shares)
+            for channel, share in enumerate(shares):
+                if high > low and (share - low) / (high - low) >= 0.6:
+                    kept.append(channel)
+            seconds += clock() - start
+            kernels += 1
+    return seconds * 1e3 / kernels
+
+
 def main():
     setup = json.loads(sys.stdin.readline())
     torch.set_num_threads(setup["threads"])
@@ -76,6 +101,10 @@ def main():
     print("ready", flush=True)
     for line in sys.stdin:
         backward = line.strip() == "backward"
+        if line.strip() == "back_step":
+            with torch.no_grad():
+                print(back_step(nodes, values, weights, clock), flush=True)
+            continue
         start = clock()
         with torch.set_grad_enabled(backward):
             values = [clip.clone().requires_grad_(backward)]

@@ -29,6 +29,9 @@ class EagerPython {
   double forward() { return ask("forward"); }
   /// @return milliseconds of one forward and the gradients of all activations
   double backward() { return ask("backward"); }
+  /// @return milliseconds a kernel of the back-step as one would write it in Python: the activation
+  ///         pooled and the row scored anew for each kernel, over some kernels of every layer
+  double back_step() { return ask("back_step"); }
 
  private:
   double ask(const char* what);

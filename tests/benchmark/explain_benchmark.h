@@ -22,6 +22,10 @@ void forward(const Settings& settings);
 /// Explanations of depth 3 and of the whole network against our own forward.
 void explain(const Settings& settings);
 
+/// Whole-network pyramids by every scorer against our own forward, PyTorch's autograd, and a
+/// back-step kernel by kernel in Python.
+void pyramid(const Settings& settings);
+
 /// Where a forward's time goes, node by node, the slowest first.
 void profile(const Settings& settings);
 

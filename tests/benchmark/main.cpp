@@ -24,6 +24,7 @@ int main(int argc, char** argv) {
   };
   add("forward", "forward with every value kept against PyTorch's eager forward", forward);
   add("explain", "explanations against our own forward", explain);
+  add("pyramid", "whole pyramids against our own forward, autograd and Python", pyramid);
   add("profile", "where a forward's time goes, node by node", profile);
   CLI11_PARSE(app, argc, argv);
   return 0;
