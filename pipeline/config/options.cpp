@@ -251,7 +251,8 @@ ResolvedConfig resolve_config(ConfigValues values) {
   config.output = {.work_dir = known.text("output.work_dir"),
                    .overwrite = known.boolean("output.overwrite"),
                    .tubes = !known.is_word("output.tubes", "none"),
-                   .summary_clips = number_or_zero(known, "output.summary_clips")};
+                   .summary_clips = number_or_zero(known, "output.summary_clips"),
+                   .render = number_or_zero(known, "output.render")};
   return config;
 }
 

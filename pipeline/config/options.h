@@ -40,6 +40,7 @@ struct OutputOptions {
   bool overwrite = false;
   bool tubes = true;
   int summary_clips = 8;
+  int render = 0;  ///< clips that are rendered at the end
 };
 
 /// Everything that a run needs to know. What depends on the checkpoint is filled in later: the

@@ -246,6 +246,15 @@ Keys output_keys() {
        .unit = "clips",
        .changes_results = false,
        .meaning = "Clips that summary.html shows with frames and tubes."},
+      {.path = "output.render",
+       .kinds = {kInteger},
+       .default_yaml = "0",
+       .minimum = 0,
+       .maximum = 100'000,
+       .unit = "clips",
+       .changes_results = false,
+       .meaning = "Clips, from the first on, whose tubes are drawn as videos and frames at the end, "
+                  "as `cfp render` does."},
   };
 }
 

@@ -29,7 +29,8 @@ std::string_view dataset_key(const ConfigValues& values) {
   return "dataset.type";
 }
 
-/// Builds the network for the clips that it will get: some architectures depend on their size.
+}  // namespace
+
 Network load_for_clips(ResolvedConfig& config, PreprocessOptions& preprocess) {
   NetworkOptions options = config.network;
   const auto load = [&] {
@@ -46,8 +47,6 @@ Network load_for_clips(ResolvedConfig& config, PreprocessOptions& preprocess) {
   // Only now is it known which clips will come; the graph was built for those of the checkpoint.
   return options.input_size ? load() : std::move(network);
 }
-
-}  // namespace
 
 std::optional<Triple> clip_size(const SamplingOptions& sampling,
                                 const PreprocessOptions& preprocess) {

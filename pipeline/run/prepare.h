@@ -18,6 +18,14 @@ struct Prepared {
   LabelJoin labels;
 };
 
+/// Loads the network of a config, built for the clips that it will get: some architectures depend on
+/// their size.
+///
+/// @param config      gets the steps of preprocessing that it leaves open
+/// @param preprocess  is set
+/// @throws ConfigError, SystemError as load_network(), resolve_preprocess()
+Network load_for_clips(ResolvedConfig& config, PreprocessOptions& preprocess);
+
 /// Loads data set and network, and joins them.
 /// @throws ConfigError, SystemError as load_dataset(), load_network(), resolve_preprocess(),
 ///         join_labels()

@@ -13,6 +13,7 @@
 #include "pipeline/run/environment.h"
 #include "pipeline/run/prepare.h"
 #include "pipeline/run/progress.h"
+#include "pipeline/run/render.h"
 #include "pipeline/run/run_outputs.h"
 #include "stages/core/output_file.h"
 #include "stages/decode/clip_decoder.h"
@@ -160,6 +161,24 @@ PipelineCounts run_rows(const Prepared& prepared, const std::vector<std::string>
                      [&] { return options.stop_signal() != 0; });
 }
 
+/// Draws the tubes of the first clips, where the config asks for it.
+void render_first(const Prepared& prepared, RunOutputs& outputs,
+                  const std::filesystem::path& folder) {
+  if (prepared.config.output.render == 0) return;
+  const FinishedRun run(folder);
+  std::vector<StoredClip> clips = run.clips();
+  if (clips.empty()) return;
+  clips.resize(std::min(clips.size(), static_cast<std::size_t>(prepared.config.output.render)));
+  const RenderSummary summary =
+      render_clips(run, clips, {}, folder / kOverlaysName, [&](const std::string& line) {
+        outputs.log().write("render", {{"message", line}});
+      });
+  outputs.log().write("rendered", {{"clips", summary.clips},
+                                   {"failed", summary.failed},
+                                   {"files", summary.files},
+                                   {"constant", summary.constant}});
+}
+
 }  // namespace
 
 RunSummary run(ResolvedConfig config, const RunOptions& options) {
@@ -182,6 +201,7 @@ RunSummary run(ResolvedConfig config, const RunOptions& options) {
     judge(watch, options.stop_signal(), run_rows(prepared, devices, options, outputs, watch),
           summary);
     outputs.finish();
+    render_first(prepared, outputs, folder.path());
   } catch (const SystemError& error) {
     outputs.log().write("error", {{"message", error.what()}});
     throw;

@@ -27,6 +27,9 @@ constexpr const char* kResults[] = {
     "config.yaml",   "overrides.txt",     "environment.json",    "manifest.csv",
     "log.jsonl"};
 
+/// Folders of what `cfp render` and `cfp export-graph` made of an earlier run's results.
+constexpr const char* kDerived[] = {kOverlaysName, kGraphsName};
+
 void make_folder(const fs::path& path) {
   std::error_code error;
   fs::create_directories(path, error);
@@ -70,6 +73,16 @@ int lock_folder(const fs::path& path) {
   return descriptor;
 }
 
+/// @param remove  takes a path and an error code
+template <class Remove>
+void remove_or_throw(const fs::path& path, Remove&& remove) {
+  std::error_code error;
+  remove(path, error);
+  if (error) {
+    throw SystemError(fmt::format("cannot remove '{}': {}", path.string(), error.message()));
+  }
+}
+
 }  // namespace
 
 void close_descriptor(int descriptor) { close(descriptor); }
@@ -78,14 +91,13 @@ WorkDir::WorkDir(fs::path path, bool overwrite) : path_(std::move(path)) {
   make_folder(path_);
   check_is_ours(path_, overwrite);
   lock_ = CHandle<int, -1, close_descriptor>(lock_folder(path_));
-  for (const char* name : kResults) {
-    std::error_code error;
-    fs::remove(path_ / name, error);
-    if (error) {
-      throw SystemError(
-          fmt::format("cannot remove '{}': {}", (path_ / name).string(), error.message()));
-    }
-  }
+  const auto remove = [](const fs::path& file, std::error_code& error) { fs::remove(file, error); };
+  const auto remove_all = [](const fs::path& folder, std::error_code& error) {
+    fs::remove_all(folder, error);
+  };
+  for (const char* name : kResults) remove_or_throw(path_ / name, remove);
+  if (!overwrite) return;
+  for (const char* name : kDerived) remove_or_throw(path_ / name, remove_all);
 }
 
 }  // namespace cfp

@@ -33,4 +33,8 @@ class WorkDir {
 /// The name of a run's HDF5 file.
 inline constexpr const char* kPartName = "part-00000.h5";
 
+/// The folders below it of clips that were rendered, and of graphs that were exported.
+inline constexpr const char* kOverlaysName = "overlays";
+inline constexpr const char* kGraphsName = "graphs";
+
 }  // namespace cfp

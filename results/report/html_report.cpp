@@ -7,6 +7,7 @@
 
 #include "results/report/html.h"
 #include "results/report/overlay.h"
+#include "results/report/strip.h"
 #include "results/report/tables_html.h"
 #include "results/statistics/tables.h"
 #include "stages/core/output_file.h"
@@ -17,86 +18,6 @@ namespace {
 
 /// Frames below this height are shown at twice their size.
 constexpr std::int64_t kSmallFramePx = 80;
-
-/// White between two frames of a strip, so that the heat of one does not seem to be the next one's.
-constexpr std::int64_t kGapPx = 2;
-
-/// `wanted` positions out of `available`, evenly spread, first and last among them.
-std::vector<std::int64_t> evenly_spread(std::int64_t available, std::int64_t wanted) {
-  std::vector<std::int64_t> chosen;
-  const std::int64_t count = std::min(available, wanted);
-  for (std::int64_t i = 0; i < count; ++i) {
-    chosen.push_back(count == 1 ? available / 2 : i * (available - 1) / (count - 1));
-  }
-  return chosen;
-}
-
-/// Mean of the source pixels that each pixel of a smaller picture covers.
-std::vector<std::uint8_t> shrink(const std::uint8_t* rgb, std::int64_t height, std::int64_t width,
-                                 std::int64_t to_height, std::int64_t to_width) {
-  std::vector<std::uint8_t> out(static_cast<std::size_t>(to_height * to_width * 3));
-  for (std::int64_t y = 0; y < to_height; ++y) {
-    const std::int64_t y0 = y * height / to_height, y1 = (y + 1) * height / to_height;
-    for (std::int64_t x = 0; x < to_width; ++x) {
-      const std::int64_t x0 = x * width / to_width, x1 = (x + 1) * width / to_width;
-      const std::int64_t area = (y1 - y0) * (x1 - x0);
-      for (std::int64_t c = 0; c < 3; ++c) {
-        std::int64_t sum = area / 2;
-        for (std::int64_t v = y0; v < y1; ++v) {
-          for (std::int64_t u = x0; u < x1; ++u) sum += rgb[(v * width + u) * 3 + c];
-        }
-        out[static_cast<std::size_t>((y * to_width + x) * 3 + c)] =
-            static_cast<std::uint8_t>(sum / area);
-      }
-    }
-  }
-  return out;
-}
-
-/// Frames side by side in one picture, row-major [height, width, 3].
-struct Strip {
-  std::int64_t height = 0, width = 0, frame_width = 0;
-  std::vector<std::uint8_t> rgb;
-
-  /// Row y of the i-th frame.
-  std::uint8_t* row(std::int64_t i, std::int64_t y) {
-    return rgb.data() + (y * width + i * (frame_width + kGapPx)) * 3;
-  }
-};
-
-Strip make_strip(const Frames& frames, const std::vector<std::int64_t>& chosen,
-                 std::int64_t max_height) {
-  // Frames wider than four times the height are shrunk further: encoders have a largest width.
-  const std::int64_t max_width = std::min(frames.width, 4 * max_height);
-  const std::int64_t height = std::clamp<std::int64_t>(frames.height * max_width / frames.width, 1,
-                                                       std::min(frames.height, max_height));
-  const std::int64_t width =
-      std::clamp<std::int64_t>(frames.width * height / frames.height, 1, max_width);
-  const auto count = static_cast<std::int64_t>(chosen.size());
-  Strip strip{height, count * (width + kGapPx) - kGapPx, width, {}};
-  strip.rgb.assign(static_cast<std::size_t>(strip.height * strip.width * 3), 255);
-  for (std::int64_t i = 0; i < count; ++i) {
-    const std::vector<std::uint8_t> small =
-        shrink(frames.frame(chosen[static_cast<std::size_t>(i)]), frames.height, frames.width,
-               height, width);
-    for (std::int64_t y = 0; y < height; ++y) {
-      std::copy_n(small.data() + y * width * 3, width * 3, strip.row(i, y));
-    }
-  }
-  return strip;
-}
-
-/// @return a copy of the strip, the chosen frames of a heat drawn over its frames
-std::vector<std::uint8_t> heated(Strip strip, const HeatMap& heat,
-                                 const std::vector<std::int64_t>& chosen) {
-  for (std::size_t i = 0; i < chosen.size(); ++i) {
-    for (std::int64_t y = 0; y < strip.height; ++y) {
-      std::uint8_t* row = strip.row(static_cast<std::int64_t>(i), y);
-      blend_heat(row, heat.frame(chosen[i]) + y * strip.frame_width, strip.frame_width, row);
-    }
-  }
-  return std::move(strip.rgb);
-}
 
 std::string tube_caption(const Tube& tube, HeatStatus status) {
   std::string caption = std::to_string(tube.length) + "x" + std::to_string(tube.height) + "x" +
@@ -173,9 +94,9 @@ void HtmlReport::add_example(const Clip& clip, const ClipResult& result) {
   for (const std::int64_t i :
        evenly_spread(static_cast<std::int64_t>(with_tube.size()), options_.max_layers)) {
     const PyramidLayer& layer = *with_tube[static_cast<std::size_t>(i)];
-    const HeatMap heat = heat_map(layer.tube, clip.frames.length, strip.height, strip.frame_width);
-    example.tubes.push_back({layer.name, layer.depth, tube_caption(layer.tube, heat.status),
-                             packed(heated(strip, heat, chosen))});
+    const HeatMap heat(layer.tube, clip.frames.length, strip.height, strip.frame_width);
+    example.tubes.push_back({layer.name, layer.depth, tube_caption(layer.tube, heat.status()),
+                             packed(draw_heat(strip, heat, chosen, blend_heat).rgb)});
   }
   if (is_full()) {
     const auto [most, count] = most_pictured_class();

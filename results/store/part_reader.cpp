@@ -148,6 +148,14 @@ bool PartReader::has_edges() const { return parts_->pyramids && parts_->pyramids
 
 bool PartReader::has_tubes() const { return parts_->pyramids && parts_->pyramids->has_tubes(); }
 
+std::vector<std::int64_t> PartReader::rows() const {
+  std::vector<std::int64_t> rows;
+  for (std::uint64_t i = 0; i < parts_->clips; ++i) {
+    rows.push_back(parts_->column("clips/row").read<std::int64_t>(i).at(0));
+  }
+  return rows;
+}
+
 ClipResult PartReader::read(std::int64_t index) const {
   const Parts& parts = *parts_;
   if (index < 0 || index >= clips()) {

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <vector>
 
 #include "results/store/part_header.h"
 #include "stages/core/clip.h"
@@ -31,6 +32,10 @@ class PartReader {
   std::int64_t failures() const;
   bool has_edges() const;
   bool has_tubes() const;
+
+  /// @return the manifest's row of each clip: entry i is that of read(i)
+  /// @throws SystemError the file is damaged there
+  std::vector<std::int64_t> rows() const;
 
   /// @param index  0..clips()-1, the position in the part (not the manifest's row)
   /// @throws SystemError the file is damaged there

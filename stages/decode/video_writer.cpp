@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <map>
+#include <stdexcept>
 #include <utility>
 
 #include <fmt/format.h>
@@ -15,6 +17,12 @@ namespace fs = std::filesystem;
 namespace {
 
 using Codec = VideoWriterOptions::Codec;
+
+/// A whole number of ticks are 1/24, 1/25, 1/30, 1/50 and 1001/30000 s; MPEG-4 takes at most 65535.
+constexpr int kTicksPerSecond = 60'000;
+
+/// No video lasts so long, and its ticks fit 64 bits with room to spare.
+constexpr double kLongest_s = 1e9;
 
 void close_output(AVFormatContext* output) {
   avio_closep(&output->pb);
@@ -76,13 +84,16 @@ struct VideoWriter::State {
   AvPacketPtr packet;
   SwsContextPtr converter;
   AVStream* stream = nullptr;  // owned by output
-  std::int64_t next_pts = 0;
+  bool has_times = false;
+  std::int64_t next_pts = 0;  // the least that the next frame may have
+  std::map<std::int64_t, std::int64_t> duration_of_pts;  // of frames inside the encoder
 
   State(const fs::path& path, int width, int height, const VideoWriterOptions& options);
   ~State();
   void open_encoder(int width, int height, const VideoWriterOptions& options);
   void open_file();
   void prepare_conversion();
+  void write(const std::uint8_t* rgb, std::int64_t pts, std::int64_t duration);
   void encode(const AVFrame* frame_or_end);
   void finish();
   void require(int status, const char* what) const;
@@ -109,6 +120,11 @@ VideoWriter::State::State(const fs::path& path, int width, int height,
   require(status, "FFmpeg cannot make the container");
   output.reset(raw_output);
   output->flags |= AVFMT_FLAG_BITEXACT;  // no date, no library version, no random ids
+  has_times = options.has_times;
+  if (!options.title.empty()) {
+    require(av_dict_set(&output->metadata, "title", options.title.c_str(), 0),
+            "cannot name the file");
+  }
   open_encoder(width, height, options);
   prepare_conversion();
   open_file();
@@ -129,11 +145,15 @@ void VideoWriter::State::open_encoder(int width, int height, const VideoWriterOp
     throw SystemError(fmt::format("{}: this FFmpeg has no encoder '{}'", path.string(), name));
   }
   encoder = checked_allocation(AvCodecContextPtr(avcodec_alloc_context3(codec)));
-  const AVRational rate = av_d2q(options.fps, 1001000);
   encoder->width = width;
   encoder->height = height;
-  encoder->time_base = av_inv_q(rate);
-  encoder->framerate = rate;
+  if (options.has_times) {
+    encoder->time_base = {1, kTicksPerSecond};
+    encoder->max_b_frames = 0;  // frames in the order of their times: the last one's duration is kept
+  } else {
+    encoder->framerate = av_d2q(options.fps, 1001000);
+    encoder->time_base = av_inv_q(encoder->framerate);
+  }
   encoder->thread_count = 1;  // x264's rate control depends on how many threads there are
   encoder->flags |= AV_CODEC_FLAG_BITEXACT;
   if (output->oformat->flags & AVFMT_GLOBALHEADER) encoder->flags |= AV_CODEC_FLAG_GLOBAL_HEADER;
@@ -192,10 +212,27 @@ void VideoWriter::State::encode(const AVFrame* frame_or_end) {
     if (status == AVERROR(EAGAIN) || status == AVERROR_EOF) return;
     require(status, "the encoder failed");
     packet->stream_index = stream->index;
-    if (packet->duration == 0) packet->duration = 1;
+    const auto written = duration_of_pts.find(packet->pts);
+    if (written != duration_of_pts.end()) {
+      packet->duration = written->second;
+      duration_of_pts.erase(written);
+    }
     av_packet_rescale_ts(packet.get(), encoder->time_base, stream->time_base);
     require(av_interleaved_write_frame(output.get(), packet.get()), "cannot write");
   }
+}
+
+void VideoWriter::State::write(const std::uint8_t* rgb, std::int64_t pts, std::int64_t duration) {
+  capture_ffmpeg_log();
+  require(av_frame_make_writable(frame.get()), "cannot allocate a frame");
+  const AvFramePtr source = rgb_frame(rgb, frame->width, frame->height);
+  require(sws_scale(converter.get(), source->data, source->linesize, 0, frame->height, frame->data,
+                    frame->linesize),
+          "cannot convert a frame");
+  frame->pts = pts;
+  next_pts = pts + 1;
+  duration_of_pts[pts] = duration;
+  encode(frame.get());
 }
 
 void VideoWriter::State::finish() {
@@ -223,16 +260,22 @@ VideoWriter& VideoWriter::operator=(VideoWriter&&) noexcept = default;
 
 void VideoWriter::write(const std::uint8_t* rgb) {
   if (state_ == nullptr) throw std::logic_error("VideoWriter::write() after finish()");
-  capture_ffmpeg_log();
-  State& state = *state_;
-  AVFrame* frame = state.frame.get();
-  state.require(av_frame_make_writable(frame), "cannot allocate a frame");
-  const AvFramePtr source = rgb_frame(rgb, frame->width, frame->height);
-  state.require(sws_scale(state.converter.get(), source->data, source->linesize, 0, frame->height,
-                          frame->data, frame->linesize),
-                "cannot convert a frame");
-  frame->pts = state.next_pts++;
-  state.encode(frame);
+  if (state_->has_times) throw std::logic_error("a frame of this video needs a time");
+  state_->write(rgb, state_->next_pts, 1);
+}
+
+void VideoWriter::write(const std::uint8_t* rgb, double time_s, double duration_s) {
+  if (state_ == nullptr) throw std::logic_error("VideoWriter::write() after finish()");
+  if (!state_->has_times) throw std::logic_error("the frames of this video have no times");
+  if (!(time_s >= 0 && time_s <= kLongest_s) || !(duration_s > 0 && duration_s <= kLongest_s)) {
+    throw std::invalid_argument(
+        fmt::format("a frame at {} s, shown for {} s", time_s, duration_s));
+  }
+  const std::int64_t pts = std::llround(time_s * kTicksPerSecond);
+  if (pts < state_->next_pts) {
+    throw std::invalid_argument(fmt::format("a frame at {} s, not after the one before", time_s));
+  }
+  state_->write(rgb, pts, std::max<std::int64_t>(1, std::llround(duration_s * kTicksPerSecond)));
 }
 
 void VideoWriter::finish() {

@@ -8,6 +8,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <string>
 
 namespace cfp {
 
@@ -19,9 +20,11 @@ struct VideoWriterOptions {
     kFfv1,  ///< lossless RGB; what is read back equals what was written, byte by byte
   };
 
-  double fps = 25;  ///< frames a second, above 0
+  double fps = 25;  ///< frames a second, above 0; of frames that have no times of their own
   Codec codec = Codec::kAuto;
   int crf = 18;  ///< 0 (largest file) to 51; H.264's scale, for MPEG-4 mapped to its own
+  bool has_times = false;  ///< every frame says when it is shown; fps is not used
+  std::string title;       ///< written into the file, UTF-8; may be empty
 };
 
 /// Writes one video file of RGB frames, whole or not at all.
@@ -44,6 +47,15 @@ class VideoWriter {
   /// @param rgb [height, width, 3], 0..255
   /// @throws SystemError encoding or writing failed
   void write(const std::uint8_t* rgb);
+
+  /// Writes a frame of a video whose frames have times; both are kept to 1/60000 s.
+  ///
+  /// @param rgb         [height, width, 3], 0..255
+  /// @param time_s      when it is shown, from 0; above that of the frame before
+  /// @param duration_s  how long, above 0; counts for the last frame, others end with the next
+  /// @throws std::invalid_argument a time or duration that is none, or not above the one before
+  /// @throws SystemError encoding or writing failed
+  void write(const std::uint8_t* rgb, double time_s, double duration_s);
 
   /// Ends the file and gives it its name. Nothing can be written afterwards.
   /// @throws SystemError the disk is full, the folder is not writable, …

@@ -2,6 +2,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <limits>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -86,6 +87,46 @@ TEST(VideoWriter, KeepsOddFrameRates) {
   const TemporaryFolder folder;
   write(folder / "ntsc.mp4", Codec::kAuto, 30, 30000.0 / 1001);
   EXPECT_NEAR(probe(folder / "ntsc.mp4").average_fps, 29.97002997, 1e-6);
+}
+
+TEST(VideoWriter, KeepsTheTimeOfEachFrame) {
+  const TemporaryFolder folder;
+  // Irregular, with a long gap, and an end that no next frame tells.
+  const std::vector<double> times_s = {0, 0.04, 0.05, 0.5, 1001.0 / 1500, 3};
+  for (const auto& [codec, name] : {std::pair{Codec::kAuto, "a.mp4"}, {Codec::kMpeg4, "b.mp4"}}) {
+    VideoWriter writer(folder / name, 64, 48,
+                       {.codec = codec, .has_times = true, .title = "a \"clip\" <é>"});
+    for (std::size_t t = 0; t < times_s.size(); ++t) {
+      const double end_s = t + 1 < times_s.size() ? times_s[t + 1] : 3.7;
+      writer.write(synthetic_frame(static_cast<int>(t), 64, 48).rgb_thwc.data(), times_s[t],
+                   end_s - times_s[t]);
+    }
+    writer.finish();
+    VideoDecoder video({.path = folder / name});
+    ASSERT_EQ(video.frame_times_s().size(), times_s.size()) << name;
+    for (std::size_t t = 0; t < times_s.size(); ++t) {
+      EXPECT_NEAR(video.frame_times_s()[t], times_s[t], 0.5 / 60000) << name;  // rounded to a tick
+    }
+    EXPECT_NEAR(video.end_time_s(), 3.7, 1.0 / 60000) << name;
+    video.decode(std::vector<std::int64_t>{0, 3, 5}, [&](std::int64_t index, const Frames& frame) {
+      EXPECT_EQ(test::coded_number(frame), index) << name;
+    });
+  }
+}
+
+TEST(VideoWriter, RefusesFramesOutOfTime) {
+  const TemporaryFolder folder;
+  const Frames frame = synthetic_frame(0, 64, 48);
+  VideoWriter writer(folder / "a.mp4", 64, 48, {.has_times = true});
+  writer.write(frame.rgb_thwc.data(), 1, 0.1);
+  const double none = std::numeric_limits<double>::quiet_NaN();
+  for (const auto& [time_s, duration_s] :
+       {std::pair{1.0, 0.1}, {0.5, 0.1}, {-1.0, 0.1}, {none, 0.1}, {2.0, 0.0}, {2.0, none}}) {
+    EXPECT_THROW(writer.write(frame.rgb_thwc.data(), time_s, duration_s), std::invalid_argument);
+  }
+  EXPECT_THROW(writer.write(frame.rgb_thwc.data()), std::logic_error);
+  VideoWriter steady(folder / "b.mp4", 64, 48);
+  EXPECT_THROW(steady.write(frame.rgb_thwc.data(), 0, 1), std::logic_error);
 }
 
 TEST(VideoWriter, LeavesNothingBehindWithoutFinish) {

@@ -27,6 +27,16 @@ Tube random_tube(std::int64_t length, std::int64_t height, std::int64_t width) {
   return tube;
 }
 
+/// All frames of a heat map behind one another.
+std::vector<float> all_values(const HeatMap& heat, std::int64_t length) {
+  std::vector<float> values;
+  for (std::int64_t t = 0; t < length; ++t) {
+    const std::vector<float> frame = heat.frame(t);
+    values.insert(values.end(), frame.begin(), frame.end());
+  }
+  return values;
+}
+
 TEST(UpsampleTrilinear, AgreesWithPyTorch) {
   const std::string python = test::python_with("torch", CFP_SOURCE_DIR);
   CFP_SKIP_WITHOUT_PYTHON(python, "torch");
@@ -65,10 +75,11 @@ TEST(UpsampleTrilinear, RefusesATubeOfAnotherSizeThanItSays) {
 }
 
 TEST(HeatMap, RunsFromZeroToOne) {
-  const HeatMap heat = heat_map(random_tube(2, 7, 7), 16, 28, 28);
-  EXPECT_EQ(heat.status, HeatStatus::kDrawn);
-  ASSERT_EQ(heat.values.size(), 16U * 28 * 28);
-  const auto [low, high] = std::minmax_element(heat.values.begin(), heat.values.end());
+  const HeatMap heat(random_tube(2, 7, 7), 16, 28, 28);
+  EXPECT_EQ(heat.status(), HeatStatus::kDrawn);
+  const std::vector<float> values = all_values(heat, 16);
+  ASSERT_EQ(values.size(), 16U * 28 * 28);
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
   EXPECT_EQ(*low, 0);
   EXPECT_EQ(*high, 1);
 }
@@ -76,9 +87,9 @@ TEST(HeatMap, RunsFromZeroToOne) {
 TEST(HeatMap, OfAConstantTubeIsZeroAndSaysSo) {
   // 0.1 is not a sum of powers of two: interpolating it rounds, which must not become a picture.
   for (const float value : {0.0F, 0.1F, -3.0F, 1e-38F}) {
-    const HeatMap heat = heat_map({2, 3, 3, std::vector<float>(18, value)}, 7, 11, 13);
-    EXPECT_EQ(heat.status, HeatStatus::kConstant);
-    EXPECT_THAT(heat.values, Each(0.0F));
+    const HeatMap heat({2, 3, 3, std::vector<float>(18, value)}, 7, 11, 13);
+    EXPECT_EQ(heat.status(), HeatStatus::kConstant);
+    EXPECT_THAT(all_values(heat, 7), Each(0.0F));
   }
 }
 
@@ -87,16 +98,30 @@ TEST(HeatMap, OfANumberThatIsNoneIsZeroAndSaysSo) {
        {std::numeric_limits<float>::quiet_NaN(), std::numeric_limits<float>::infinity()}) {
     Tube tube = random_tube(1, 3, 3);
     tube.values[4] = bad;
-    const HeatMap heat = heat_map(tube, 2, 6, 6);
-    EXPECT_EQ(heat.status, HeatStatus::kNotFinite);
-    EXPECT_THAT(heat.values, Each(0.0F));
+    const HeatMap heat(tube, 2, 6, 6);
+    EXPECT_EQ(heat.status(), HeatStatus::kNotFinite);
+    EXPECT_THAT(all_values(heat, 2), Each(0.0F));
   }
 }
 
 TEST(HeatMap, OfTheLargestFloatsIsFinite) {
   const float largest = std::numeric_limits<float>::max();
-  const HeatMap heat = heat_map({1, 1, 2, {-largest, largest}}, 1, 1, 2);
-  EXPECT_THAT(heat.values, testing::ElementsAre(FloatNear(0, 1e-6F), FloatNear(1, 1e-6F)));
+  const HeatMap heat({1, 1, 2, {-largest, largest}}, 1, 1, 2);
+  EXPECT_THAT(heat.frame(0), testing::ElementsAre(FloatNear(0, 1e-6F), FloatNear(1, 1e-6F)));
+}
+
+TEST(HeatMap, FramesAreThoseOfTheUpsampledTube) {
+  const Tube tube = random_tube(3, 4, 5);
+  const std::vector<float> whole = upsample_trilinear(tube, 8, 9, 10);
+  const auto [low, high] = std::minmax_element(whole.begin(), whole.end());
+  std::vector<float> scaled;
+  for (const float value : whole) {
+    scaled.push_back(static_cast<float>((double{value} - *low) / (double{*high} - *low)));
+  }
+  const HeatMap heat(tube, 8, 9, 10);
+  EXPECT_EQ(all_values(heat, 8), scaled);
+  EXPECT_THROW(heat.frame(8), std::invalid_argument);
+  EXPECT_THROW(heat.frame(-1), std::invalid_argument);
 }
 
 TEST(HeatColour, GrowsEverLighter) {
@@ -121,6 +146,15 @@ TEST(BlendHeat, LeavesColdPixelsAndColoursHotOnes) {
   for (int c = 0; c < 3; ++c) {
     EXPECT_NEAR(out[3 + c], 0.25 * rgb[c] + 0.75 * hot[static_cast<std::size_t>(c)], 0.51);
   }
+}
+
+TEST(KeepFocus, KeepsHotPixelsAndDarkensColdOnes) {
+  const std::uint8_t rgb[] = {200, 100, 255, 200, 100, 255, 200, 100, 255};
+  const float heat[] = {1, 0, -3};  // what lies outside 0..1 is the nearer end
+  std::uint8_t out[9];
+  keep_focus(rgb, heat, 3, out);
+  EXPECT_THAT(std::vector<int>(out, out + 9),
+              testing::ElementsAre(200, 100, 255, 20, 10, 26, 20, 10, 26));
 }
 
 }  // namespace
