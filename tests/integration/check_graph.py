@@ -95,8 +95,12 @@ def check_graphml(part, index, target, path):
         found += 1
     assert found == sum(int(part["pyramid"][g][s]["found"][index, target].sum())
                         for g in groups for s in side.values())
-    edges = {}
+    edges, sources, reached = {}, {}, set()
+    for node in root.iter(xmlns + "node"):
+        if data(node)["kind"] == "kernel" and data(node)["reached"] == "true":
+            reached.add(node.get("id"))
     for edge in root.iter(xmlns + "edge"):
+        sources.setdefault(edge.get("target"), []).append(edge.get("source"))
         if data(edge)["kind"] == "evidence":
             (layer, _, channel), (_, _, kernel) = split(edge.get("source")), split(edge.get("target"))
             edges[layer, kernel, channel] = np.float32(data(edge)["weight"])
@@ -106,6 +110,16 @@ def check_graphml(part, index, target, path):
         for kernel, channel, score in zip(*stored.values()):
             want[layer, kernel, channel] = score
     assert edges == want
+    # A kernel that cfp calls reached, a walk against the edges reaches from the explained class. Of
+    # channels it may be another layer that reads the same tensor. (The other way round need not hold:
+    # what passes an addition must be found there, too, which is no node here.)
+    ahead = [f"L0k{part['targets/class_index'][index, target]}"]
+    seen = set(ahead)
+    while ahead:
+        new = set(sources.get(ahead.pop(), [])) - seen
+        seen |= new
+        ahead += new
+    assert reached and reached <= seen, sorted(reached - seen)
     print(f"{found} nodes, {len(edges)} edges")
 
 
