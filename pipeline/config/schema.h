@@ -2,7 +2,7 @@
 //
 // From it come validation (validator.h), defaults (loader.h), the reference page of all keys and
 // the JSON Schema (documentation.h). A new option is a new entry in schema_table.cpp and a line in
-// bind.cpp that puts it into its struct.
+// options.cpp that puts it into its struct.
 #pragma once
 
 #include <optional>

@@ -44,8 +44,8 @@ void initialise() {
     // A file whose disk is full cannot be closed, and HDF5 would try again at exit, without end.
     H5dont_atexit();
     H5open();
-    H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   });
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
 }
 
 void fail(std::string_view item, std::string_view what) {

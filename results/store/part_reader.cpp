@@ -157,6 +157,7 @@ std::vector<std::int64_t> PartReader::rows() const {
 }
 
 ClipResult PartReader::read(std::int64_t index) const {
+  initialise();
   const Parts& parts = *parts_;
   if (index < 0 || index >= clips()) {
     throw SystemError(fmt::format("{}: clip {} of {}", parts.file, index, parts.clips));
@@ -199,6 +200,7 @@ ClipResult PartReader::read(std::int64_t index) const {
 }
 
 Failure PartReader::read_failure(std::int64_t index) const {
+  initialise();
   const Parts& parts = *parts_;
   if (index < 0 || index >= failures()) {
     throw SystemError(fmt::format("{}: failure {} of {}", parts.file, index, parts.failures));

@@ -245,6 +245,7 @@ struct PartWriter::Parts {
   }
 
   ~Parts() {
+    initialise();
     release();
     file.reset();
     if (!finished && !temporary.empty()) ::unlink(temporary.c_str());
@@ -268,6 +269,7 @@ PartWriter::PartWriter(std::filesystem::path path, const PartHeader& header, Sto
 }
 
 void PartWriter::append(const ClipResult& clip) {
+  initialise();
   Parts& parts = *parts_;
   if (parts.finished) throw std::logic_error(parts.temporary + ": a clip after finish()");
   const std::pair<std::int64_t, int> position{clip.row, clip.view};
@@ -290,6 +292,7 @@ void PartWriter::append(const ClipResult& clip) {
 }
 
 void PartWriter::append_failure(const Failure& failure) {
+  initialise();
   if (parts_->finished) throw std::logic_error(parts_->temporary + ": a failure after finish()");
   parts_->failure_columns->append(failure);
   ++parts_->failures;
@@ -300,6 +303,7 @@ std::int64_t PartWriter::clips() const { return parts_->clips; }
 std::int64_t PartWriter::failures() const { return parts_->failures; }
 
 void PartWriter::finish() {
+  initialise();
   Parts& parts = *parts_;
   if (parts.finished) throw std::logic_error(parts.temporary + ": finished twice");
   parts.clip_columns->flush();

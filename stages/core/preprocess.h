@@ -1,7 +1,7 @@
 // From decoded frames to what a checkpoint was trained on: presets and their single steps.
 //
 // Resizing and cropping happen in stages/decode on 8-bit frames, as the training code did; scaling
-// and normalising happen on the device, in stages/network.
+// and normalising happen on the device, in stages/pyramid.
 #pragma once
 
 #include <array>

@@ -16,7 +16,7 @@ namespace cfp {
 ///         input channels, at most 48 numbers in a row of taps over all of them
 bool is_stem(const Conv3d& op);
 
-/// Weights in the order that stem_input_gradient() reads: [kT, C_out, kH, run], where a run is the
+/// Weights in the order that stem_gradients() reads: [kT, C_out, kH, run], where a run is the
 /// row of kW * C_in numbers, padded with zeros to whole vectors.
 at::Tensor stem_runs(const Conv3d& op, const at::Tensor& weight);
 

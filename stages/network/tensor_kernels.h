@@ -1,8 +1,9 @@
 // The element-wise and windowed operations that forward and backward need beside convolutions.
 //
-// Each has one meaning and two bodies: plain ATen for any device and number type, and, for float32
-// on a CPU in channels-last layout, one pass over memory (tensor_kernels_cpu.cpp). Tests hold the
-// two against each other. Activations are [B, C, T, H, W]; after GlobalAverage T = H = W = 1.
+// Each has one meaning; most have two bodies: plain ATen for any device and number type, and, for
+// float32 on a CPU in channels-last layout, one pass over memory (tensor_kernels_cpu.cpp; maxima an
+// axis at a time, max_pool_cpu.cpp). Tests hold the two against each other. Activations are
+// [B, C, T, H, W]; after GlobalAverage T = H = W = 1.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,5 +1,6 @@
 // A full disk: an error that names the file, nothing left behind, no crash.
 #include <cstring>
+#include <thread>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -55,6 +56,24 @@ TEST(FullDisk, IsAnErrorThatNamesTheFileAndLeavesNothing) {
   part.append(test::example_clip(0));
   part.finish();
   EXPECT_EQ(PartReader(disk.path() / "part.h5").clips(), 1);
+}
+
+// HDF5 prints errors by itself unless it is told not to, in each thread anew.
+TEST(FullDisk, IsToldByTheExceptionAlone) {
+  const SmallDisk disk(2048);
+  CFP_SKIP_WITHOUT_DISK(disk);
+  PartWriter part(disk.path() / "part.h5", {});
+  testing::internal::CaptureStderr();
+  bool failed = false;
+  std::thread([&] {
+    try {
+      for (int i = 0; i < 10'000; ++i) part.append(test::example_clip(i));
+    } catch (const SystemError&) {
+      failed = true;
+    }
+  }).join();
+  EXPECT_EQ(testing::internal::GetCapturedStderr(), "");
+  EXPECT_TRUE(failed);
 }
 
 TEST(FullDisk, WhereverItFillsUpThePartIsWholeOrAbsent) {
