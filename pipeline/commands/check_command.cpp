@@ -42,6 +42,7 @@ ExitCode check_config(const Arguments& arguments) {
   fmt::print("data set    {} rows: {}\n", rows, prepared.manifest.provenance);
   fmt::print("network     {}, {} classes{}\n", network.architecture, network.num_classes(),
              network.random_weights ? ", RANDOM WEIGHTS" : "");
+  for (const std::string& note : network.notes) fmt::print("note        {}\n", note);
   fmt::print("labels      {}\n", prepared.labels.how);
   fmt::print("preprocess  {}\n", prepared.preprocess.preset);
   fmt::print("pyramid     {} layers\n",

@@ -8,6 +8,7 @@
 #include "results/store/part_reader.h"
 #include "stages/decode/video_decoder.h"
 #include "stages/network/checkpoint/inspect.h"
+#include "stages/network/exported/load_exported.h"
 
 namespace cfp {
 namespace {
@@ -50,6 +51,10 @@ ExitCode inspect_file(const std::string& path) {
     inspect_part(path);
     return ExitCode::kDone;
   }
+  if (extension == ".pt2") {
+    fmt::print("{}", describe_exported(path));
+    return ExitCode::kDone;
+  }
   for (const char* checkpoint : {".pth", ".pt", ".safetensors", ".tar", ".bin", ""}) {
     if (extension == checkpoint) {
       fmt::print("{}", describe_checkpoint(read_checkpoint(path)));
@@ -69,7 +74,7 @@ ExitCode inspect_file(const std::string& path) {
 void add_inspect(CLI::App& app, Command& command) {
   auto path = std::make_shared<std::string>();
   CLI::App* verb = app.add_subcommand("inspect", "Say what is in a checkpoint, a part or a video");
-  verb->add_option("file", *path, "A .pth, .pt, .safetensors, .h5 or media file")->required();
+  verb->add_option("file", *path, "A .pth, .pt, .pt2, .safetensors, .h5 or media file")->required();
   verb->callback([path, &command] { command = [path] { return inspect_file(*path); }; });
 }
 

@@ -114,7 +114,26 @@ SamplingOptions sampling_options(const ConfigValues& values) {
 NetworkOptions network_options(const ConfigValues& values) {
   NetworkOptions options;
   options.type = text_or_empty(values, "network.type");
-  options.checkpoint = values.text("network.checkpoint");
+  options.file = text_or_empty(values, "network.file");
+  options.output = static_cast<int>(values.integer("network.output"));
+  const bool exported = options.type == kExportedType;
+  if (exported != !options.file.empty()) {
+    values.fail("network.file", exported ? "must be given with `type: exported`"
+                                         : "belongs to `type: exported` alone");
+  }
+  if (exported == values.is_set("network.checkpoint")) {
+    values.fail("network.checkpoint",
+                exported ? "`type: exported` has its weights in network.file"
+                         : "must be given: random, or a file of weights");
+  }
+  for (const char* key : {"blocks", "base_width", "expansion", "groups", "stem_channels",
+                          "stem_kernel", "stem_stride", "stem_pool", "final_pool"}) {
+    const std::string path = fmt::format("network.{}", key);
+    if (exported && values.is_set(path)) {
+      values.fail(path, "changes a built-in architecture, not an exported network");
+    }
+  }
+  options.checkpoint = text_or_empty(values, "network.checkpoint");
   options.num_classes = optional_number(values, "network.num_classes");
   options.class_names = text_or_empty(values, "network.class_names");
   options.seed = static_cast<std::uint64_t>(values.integer("network.seed"));
@@ -148,6 +167,9 @@ void read_target(ResolvedConfig& config) {
     config.explain.target = TargetKind::kLabel;
   } else if (target.scalar == "prediction") {
     config.explain.target = TargetKind::kPrediction;
+  } else if (target.scalar == "top_k") {
+    config.explain.target = TargetKind::kTopK;
+    config.explain.top_k = static_cast<int>(config.values.integer("explain.top_k"));
   } else {
     config.explain.target = TargetKind::kClass;
     config.target_class = target.scalar;
@@ -158,6 +180,11 @@ ExplainOptions explain_options(const ConfigValues& values) {
   ExplainOptions options;
   options.method = values.text("explain.method");
   options.margin = values.boolean("explain.margin");
+  if (options.margin && options.method != "gradient") {
+    values.fail("explain.margin", fmt::format("the scorer '{}' explains a class, not a margin; "
+                                              "`gradient` can",
+                                              options.method));
+  }
   options.threshold = values.real("explain.threshold");
   options.balance = values.real("explain.balance");
   options.top_n = number_or_zero(values, "explain.top_n");
@@ -168,7 +195,9 @@ ExplainOptions explain_options(const ConfigValues& values) {
     options.depth = number_or_zero(values, "explain.depth");
   }
   options.edges = values.boolean("output.edges");
-  options.tubes = values.is_word("explain.tubes", "none") ? TubeKind::kNone : TubeKind::kExcitation;
+  options.tubes = values.is_word("explain.tubes", "none")       ? TubeKind::kNone
+                  : values.is_word("explain.tubes", "weighted") ? TubeKind::kWeighted
+                                                                : TubeKind::kExcitation;
   return options;
 }
 
@@ -236,6 +265,11 @@ ResolvedConfig resolve_config(ConfigValues values) {
   ResolvedConfig config{.values = std::move(values)};
   const ConfigValues& known = config.values;
   config.name = known.text("name");
+  if (config.name.find('/') != std::string::npos || config.name == "." || config.name == "..") {
+    known.fail("name", fmt::format("'{}' names the folder of the results, and may hold no `/`; "
+                                   "output.work_dir puts it elsewhere",
+                                   config.name));
+  }
   config.dataset = dataset_options(known);
   config.max_failures = failure_limit(known);
   config.sampling = sampling_options(known);

@@ -5,6 +5,7 @@
 
 #include "pipeline/config/schema_table.h"
 #include "stages/network/builders.h"
+#include "stages/network/checkpoint/load_network.h"
 
 namespace cfp {
 namespace {
@@ -15,11 +16,24 @@ constexpr ValueKind kReal = ValueKind::kReal;
 constexpr ValueKind kText = ValueKind::kText;
 
 Keys basic_network_keys() {
+  std::vector<std::string> types = architecture_names();
+  types.emplace_back(kExportedType);
   return {
       {.path = "network.type",
-       .words = architecture_names(),
+       .words = std::move(types),
        .default_yaml = "null",
-       .meaning = "Architecture; unset: what the checkpoint names."},
+       .meaning = "Architecture; unset: what the checkpoint names. `exported`: any other, as "
+                  "`scripts/export_network.py` wrote it to `network.file`."},
+      {.path = "network.file",
+       .kinds = {kText},
+       .default_yaml = "null",
+       .meaning = "With `type: exported`: the archive of `torch.export`, weights included."},
+      {.path = "network.output",
+       .kinds = {kInteger},
+       .default_yaml = "0",
+       .minimum = 0,
+       .maximum = 1000,
+       .meaning = "With `type: exported`: which of several outputs gives the logits, from 0."},
       {.path = "network.num_classes",
        .kinds = {kInteger},
        .default_yaml = "null",
@@ -29,8 +43,8 @@ Keys basic_network_keys() {
       {.path = "network.checkpoint",
        .kinds = {kText},
        .words = {"random"},
-       .required = true,
-       .meaning = "Weights: a `.pth`, `.pt` or `.safetensors` file, or `random` for weights from a "
+       .default_yaml = "null",
+       .meaning = "Must be given but with `type: exported`. Weights: a `.pth`, `.pt` or `.safetensors` file, or `random` for weights from a "
                   "formula, to try things out."},
       {.path = "network.class_names",
        .kinds = {kText},
@@ -101,21 +115,30 @@ Keys network_keys() {
 Keys explain_keys() {
   return {
       {.path = "explain.method",
-       .words = {"gradient"},
+       .words = {"gradient", "excitation", "response", "published"},
        .default_yaml = "gradient",
        .meaning = "How kernels are scored; see docs/method.md."},
       {.path = "explain.target",
        .kinds = {kText, kInteger},
-       .words = {"label", "prediction"},
+       .words = {"label", "prediction", "top_k"},
        .default_yaml = "label",
        .minimum = 0,
        .maximum = 100'000,
        .meaning = "Which class is explained: each clip's label (its prediction where it has none), "
-                  "its prediction, or one class by name or index."},
+                  "its prediction, one class by name or index, or the top_k classes that it gives "
+                  "most to, each with a pyramid of its own from one forward pass."},
+      {.path = "explain.top_k",
+       .kinds = {kInteger},
+       .default_yaml = "5",
+       .minimum = 1,
+       .maximum = 1000,
+       .unit = "classes",
+       .meaning = "How many classes `target: top_k` explains; all, where the network has fewer."},
       {.path = "explain.margin",
        .kinds = {kBoolean},
        .default_yaml = "false",
-       .meaning = "Explain the margin over all other classes instead of the logit."},
+       .meaning = "Explain the margin over all other classes instead of the logit; only with "
+                  "`method: gradient`."},
       {.path = "explain.threshold",
        .kinds = {kReal},
        .default_yaml = "0.3",
@@ -153,7 +176,7 @@ Keys explain_keys() {
        .meaning = "How far to go down from the class: a number of layers, all, or a list of layer "
                   "names."},
       {.path = "explain.tubes",
-       .words = {"none", "excitation"},
+       .words = {"none", "excitation", "weighted"},
        .default_yaml = "excitation",
        .meaning = "Saliency volumes to compute for each layer of the pyramid."},
   };

@@ -5,6 +5,7 @@
 #include <fmt/format.h>
 
 #include "stages/core/errors.h"
+#include "stages/network/exported/load_exported.h"
 
 namespace cfp {
 namespace {
@@ -34,7 +35,8 @@ std::string_view dataset_key(const ConfigValues& values) {
 Network load_for_clips(ResolvedConfig& config, PreprocessOptions& preprocess) {
   NetworkOptions options = config.network;
   const auto load = [&] {
-    return for_section(config.values, "network.checkpoint", [&] { return load_network(options); });
+    const char* key = options.type == kExportedType ? "network.file" : "network.checkpoint";
+    return for_section(config.values, key, [&] { return load_any_network(options); });
   };
   if (config.values.is_set("preprocess.preset")) {
     preprocess = resolve_preprocess(config.values, "");

@@ -60,6 +60,7 @@ Executor::Executor(const Network& network, const ExecutorOptions& options) : opt
                    fused_convolutions_available();
   const Network prepared = options.optimise ? cfp::optimise(network) : network;
   graph_ = prepared.graph;
+  clip_size_ = prepared.clip_size;
   const std::size_t n = index(graph_.size());
   layers_.resize(n);
   positive_layers_.resize(n);
@@ -103,6 +104,17 @@ void Executor::load_norm(NodeId id, const Weights& weights) {
   norm_shift_[index(id)] = shift.to(options_.dtype);
 }
 
+void Executor::check_size(const at::Tensor& input_ncthw) const {
+  if (!clip_size_) return;
+  const Triple& wanted = *clip_size_;
+  const auto sizes = input_ncthw.sizes();
+  if (sizes[2] == wanted[0] && sizes[3] == wanted[1] && sizes[4] == wanted[2]) return;
+  throw ConfigError(fmt::format(
+      "the network was exported for clips of {}x{}x{} (T x H x W), but gets {}x{}x{}; set sampling "
+      "and preprocess to that size, or export it again",
+      wanted[0], wanted[1], wanted[2], sizes[2], sizes[3], sizes[4]));
+}
+
 at::Tensor Executor::to_layout(const at::Tensor& ncthw) const {
   return ncthw.to(options_.device, options_.dtype).contiguous(kLayout);
 }
@@ -113,6 +125,7 @@ Trace Executor::forward(const at::Tensor& input_ncthw, bool keep_all) const {
 
 Trace Executor::forward(const at::Tensor& input_ncthw, const std::vector<bool>& keep) const {
   const c10::InferenceMode guard;
+  check_size(input_ncthw);
   Trace trace;
   trace.values.resize(index(graph_.size()));
   trace.values[0] = to_layout(input_ncthw);

@@ -10,6 +10,7 @@
 #include <ATen/core/Tensor.h>
 
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "stages/network/convolution.h"
@@ -42,6 +43,7 @@ class Executor {
 
   /// @param input_ncthw [B, C, T, H, W], normalised, on any device
   /// @param keep        by node: whether its value stays in the trace
+  /// @throws ConfigError the network takes clips of one size only, and these are of another
   Trace forward(const at::Tensor& input_ncthw, const std::vector<bool>& keep) const;
   /// Forward with everything kept, or with nothing but the logits.
   Trace forward(const at::Tensor& input_ncthw, bool keep_all = false) const;
@@ -70,11 +72,13 @@ class Executor {
 
  private:
   static std::size_t index(NodeId id) { return static_cast<std::size_t>(id); }
+  void check_size(const at::Tensor& input_ncthw) const;
   void load_layer(NodeId id, const Weights& weights);
   void load_norm(NodeId id, const Weights& weights);
 
   ExecutorOptions options_;
   NetworkGraph graph_;
+  std::optional<Triple> clip_size_;  ///< as in Network
   std::vector<int> last_reader_;  ///< by node: the last node that reads it
   std::vector<std::shared_ptr<const Convolution>> layers_;
   std::vector<at::Tensor> norm_scale_, norm_shift_;

@@ -7,6 +7,7 @@
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
+#include <ATen/ops/zeros.h>
 
 #include <algorithm>
 #include <cmath>
@@ -285,6 +286,10 @@ TEST(ExportedClips, MustHaveTheSizeOfTheExport) {
   EXPECT_EQ(load_any_network(options).num_classes(), 5);
   options.input_size = Triple{8, 24, 24};
   EXPECT_THROW(load_any_network(options), ConfigError);
+  // Where the config does not tell the size, the first clip does.
+  const Executor executor(imported("csn.pt2").network, {});
+  EXPECT_NO_THROW(executor.forward(at::zeros({1, 3, 6, 24, 24})));
+  EXPECT_THROW(executor.forward(at::zeros({1, 3, 6, 24, 25})), ConfigError);
 }
 
 }  // namespace

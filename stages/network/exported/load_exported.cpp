@@ -120,6 +120,7 @@ ImportedNetwork import_program(const ExportedProgram& program, int output) {
   result.outputs = program.outputs;
   result.clip_size = importer.clip_size();
   result.network.notes = result.notes;
+  result.network.clip_size = result.clip_size;
   return result;
 }
 

@@ -72,6 +72,14 @@ TEST(Options, ReadsTheTarget) {
   EXPECT_EQ(config.target_class, "air drumming");
 }
 
+TEST(Options, TakesAnExportedNetwork) {
+  const ResolvedConfig config = resolve({"network.type=exported", "network.file=net.pt2", "network.output=1",
+               "network.checkpoint=null"});
+  EXPECT_EQ(config.network.type, "exported");
+  EXPECT_EQ(config.network.file, "net.pt2");
+  EXPECT_EQ(config.network.output, 1);
+}
+
 TEST(Options, RefusesWhatDoesNotGoTogether) {
   EXPECT_THAT(
       config_error_of([] { resolve({"dataset.data_root=null"}); }),
@@ -82,6 +90,22 @@ TEST(Options, RefusesWhatDoesNotGoTogether) {
               HasSubstr("command line: sampling.num_clips: policy center takes 1 clip"));
   EXPECT_THAT(config_error_of([] { resolve({"network.type=null"}); }),
               HasSubstr("network.type: must be given with `checkpoint: random`"));
+  EXPECT_THAT(config_error_of([] { resolve({"network.checkpoint=null"}); }),
+              HasSubstr("network.checkpoint: must be given: random, or a file"));
+  EXPECT_THAT(config_error_of([] { resolve({"network.type=exported"}); }),
+              HasSubstr("network.file: must be given with `type: exported`"));
+  EXPECT_THAT(config_error_of([] { resolve({"network.file=net.pt2"}); }),
+              HasSubstr("network.file: belongs to `type: exported` alone"));
+  EXPECT_THAT(
+      config_error_of([] {
+        resolve({"network.type=exported", "network.file=net.pt2"});
+      }),
+      HasSubstr("network.checkpoint: `type: exported` has its weights in network.file"));
+  EXPECT_THAT(config_error_of([] {
+                resolve({"network.type=exported", "network.file=net.pt2",
+                         "network.checkpoint=null", "network.base_width=8"});
+              }),
+              HasSubstr("network.base_width: changes a built-in architecture"));
   EXPECT_THAT(
       config_error_of([] { resolve({"dataset={type: moving_shapes, size: 65, data_root: x}"}); }),
       HasSubstr("dataset.size: must be even, got 65"));
