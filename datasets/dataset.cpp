@@ -56,11 +56,11 @@ std::set<int> selected_labels(const Manifest& manifest, const DatasetSelect& sel
       if (number && *number >= 0 && *number <= kMaxLabel) label = static_cast<int>(*number);
     }
     if (!label) {
-      throw ConfigError(fmt::format("dataset.classes: '{}' is no class of the data set{}; it has {}",
-                                    name, index.suggestion(name),
-                                    manifest.class_names.empty()
-                                        ? std::string("numbers without names")
-                                        : fmt::format("{} classes", manifest.class_names.size())));
+      throw ConfigError(fmt::format(
+          "dataset.classes: '{}' is no class of the data set{}; it has {}", name,
+          index.suggestion(name),
+          manifest.class_names.empty() ? std::string("numbers without names")
+                                       : fmt::format("{} classes", manifest.class_names.size())));
     }
     labels.insert(*label);
   }

@@ -122,9 +122,8 @@ NetworkOptions network_options(const ConfigValues& values) {
                                          : "belongs to `type: exported` alone");
   }
   if (exported == values.is_set("network.checkpoint")) {
-    values.fail("network.checkpoint",
-                exported ? "`type: exported` has its weights in network.file"
-                         : "must be given: random, or a file of weights");
+    values.fail("network.checkpoint", exported ? "`type: exported` has its weights in network.file"
+                                               : "must be given: random, or a file of weights");
   }
   for (const char* key : {"blocks", "base_width", "expansion", "groups", "stem_channels",
                           "stem_kernel", "stem_stride", "stem_pool", "final_pool"}) {

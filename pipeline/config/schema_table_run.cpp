@@ -44,7 +44,8 @@ Keys basic_network_keys() {
        .kinds = {kText},
        .words = {"random"},
        .default_yaml = "null",
-       .meaning = "Must be given but with `type: exported`. Weights: a `.pth`, `.pt` or `.safetensors` file, or `random` for weights from a "
+       .meaning = "Must be given but with `type: exported`. Weights: a `.pth`, `.pt` or "
+                  "`.safetensors` file, or `random` for weights from a "
                   "formula, to try things out."},
       {.path = "network.class_names",
        .kinds = {kText},
@@ -276,8 +277,9 @@ Keys output_keys() {
        .maximum = 100'000,
        .unit = "clips",
        .changes_results = false,
-       .meaning = "Clips, from the first on, whose tubes are drawn as videos and frames at the end, "
-                  "as `cfp render` does."},
+       .meaning =
+           "Clips, from the first on, whose tubes are drawn as videos and frames at the end, "
+           "as `cfp render` does."},
   };
 }
 

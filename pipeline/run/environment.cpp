@@ -53,8 +53,8 @@ Machine describe_machine() {
 
 std::optional<std::string> slow_run_warning(const std::vector<std::string>& devices, bool fused) {
   if (fused || std::ranges::find(devices, "cpu") == devices.end()) return std::nullopt;
-  return "LibTorch's fused oneDNN operators are not available: convolutions on the CPU take 1.3 to 5 "
-         "times as long (LibTorch " +
+  return "LibTorch's fused oneDNN operators are not available: convolutions on the CPU take 1.3 "
+         "to 5 times as long (LibTorch " +
          build_info().libraries.at("libtorch") + "; 2.13.0 on x86 has them)";
 }
 

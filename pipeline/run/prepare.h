@@ -18,8 +18,8 @@ struct Prepared {
   LabelJoin labels;
 };
 
-/// Loads the network of a config, built for the clips that it will get: some architectures depend on
-/// their size.
+/// Loads the network of a config, built for the clips that it will get: some architectures depend
+/// on their size.
 ///
 /// @param config      gets the steps of preprocessing that it leaves open
 /// @param preprocess  is set

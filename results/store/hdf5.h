@@ -18,8 +18,8 @@ using Type = CHandle<hid_t, H5I_INVALID_HID, H5Tclose>;
 using Attribute = CHandle<hid_t, H5I_INVALID_HID, H5Aclose>;
 using PropertyList = CHandle<hid_t, H5I_INVALID_HID, H5Pclose>;
 
-/// Switches HDF5's own printing of errors off, which it keeps thread by thread. To be called before any
-/// other call wherever a thread may enter this room for the first time.
+/// Switches HDF5's own printing of errors off, which it keeps thread by thread. To be called before
+/// any other call wherever a thread may enter this room for the first time.
 void initialise();
 
 /// Throws what HDF5 says about its last call that failed.

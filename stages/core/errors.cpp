@@ -9,17 +9,28 @@ constexpr FailureReason kLastReason = FailureReason::kTooSmall;
 
 std::string_view to_string(FailureReason reason) {
   switch (reason) {
-    case FailureReason::kMissing: return "missing";
-    case FailureReason::kUnreadable: return "unreadable";
-    case FailureReason::kEmpty: return "empty";
-    case FailureReason::kNoVideoStream: return "no_video_stream";
-    case FailureReason::kDecodeError: return "decode_error";
-    case FailureReason::kTooShort: return "too_short";
-    case FailureReason::kTimeout: return "timeout";
-    case FailureReason::kNoLabel: return "no_label";
-    case FailureReason::kDuplicate: return "duplicate";
-    case FailureReason::kNotFinite: return "not_finite";
-    case FailureReason::kTooSmall: return "too_small";
+    case FailureReason::kMissing:
+      return "missing";
+    case FailureReason::kUnreadable:
+      return "unreadable";
+    case FailureReason::kEmpty:
+      return "empty";
+    case FailureReason::kNoVideoStream:
+      return "no_video_stream";
+    case FailureReason::kDecodeError:
+      return "decode_error";
+    case FailureReason::kTooShort:
+      return "too_short";
+    case FailureReason::kTimeout:
+      return "timeout";
+    case FailureReason::kNoLabel:
+      return "no_label";
+    case FailureReason::kDuplicate:
+      return "duplicate";
+    case FailureReason::kNotFinite:
+      return "not_finite";
+    case FailureReason::kTooSmall:
+      return "too_small";
   }
   throw std::logic_error("FailureReason out of range");
 }

@@ -1,9 +1,9 @@
 #include "stages/core/preprocess.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include <algorithm>
 
 #include "stages/core/errors.h"
 

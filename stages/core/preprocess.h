@@ -27,15 +27,15 @@ enum class Interpolation {
 /// A network gets (x / 255 * (range_max - range_min) + range_min - mean) / std, channel by channel,
 /// where x is an 8-bit RGB value.
 struct PreprocessOptions {
-  std::string preset;                       ///< name of the preset it came from
+  std::string preset;  ///< name of the preset it came from
   ResizeMode resize_mode = ResizeMode::kShortSide;
-  int resize = 256;                         ///< pixels
+  int resize = 256;  ///< pixels
   Interpolation interpolation = Interpolation::kBilinearAntialias;
-  int crop = 224;                           ///< pixels, centre crop; 0: no crop
-  double range_min = 0;                     ///< what 0 becomes before mean and std
-  double range_max = 1;                     ///< what 255 becomes before mean and std
-  std::array<double, 3> mean{0, 0, 0};      ///< R, G, B, in units of the range
-  std::array<double, 3> std{1, 1, 1};       ///< R, G, B, in units of the range
+  int crop = 224;                       ///< pixels, centre crop; 0: no crop
+  double range_min = 0;                 ///< what 0 becomes before mean and std
+  double range_max = 1;                 ///< what 255 becomes before mean and std
+  std::array<double, 3> mean{0, 0, 0};  ///< R, G, B, in units of the range
+  std::array<double, 3> std{1, 1, 1};   ///< R, G, B, in units of the range
 
   bool operator==(const PreprocessOptions&) const = default;
 };

@@ -11,11 +11,11 @@ namespace cfp {
 
 /// How relevant each channel of one tensor is for the target. All vectors have one entry a channel.
 struct ChannelRelevance {
-  std::vector<float> positive;         ///< P: sum over positions of max(g * x, 0)
-  std::vector<float> negative;         ///< N: sum over positions of max(-g * x, 0)
-  std::vector<float> score;            ///< S, what selection goes by; unit of the target
-  std::vector<std::uint8_t> found;     ///< 1: selected
-  std::vector<std::uint8_t> reached;   ///< 1: found, and a chain of edges leads here from the class
+  std::vector<float> positive;        ///< P: sum over positions of max(g * x, 0)
+  std::vector<float> negative;        ///< N: sum over positions of max(-g * x, 0)
+  std::vector<float> score;           ///< S, what selection goes by; unit of the target
+  std::vector<std::uint8_t> found;    ///< 1: selected
+  std::vector<std::uint8_t> reached;  ///< 1: found, and a chain of edges leads here from the class
 
   std::size_t channels() const { return score.size(); }
 };
@@ -40,19 +40,19 @@ struct Tube {
 
 /// One convolution or linear classifier of the pyramid.
 struct PyramidLayer {
-  std::string name;            ///< the checkpoint's name, without `.weight`
-  int depth = 0;               ///< layers on the longest path to the class, itself counted; from 1
-  ChannelRelevance kernels;    ///< of its output z, a following BatchNorm folded in
-  ChannelRelevance channels;   ///< of the tensor that enters it
-  std::vector<Edge> edges;     ///< from found kernels to found channels, ordered by kernel, channel
-  Tube tube;                   ///< at the tensor that enters it; empty when no tubes are asked for
+  std::string name;           ///< the checkpoint's name, without `.weight`
+  int depth = 0;              ///< layers on the longest path to the class, itself counted; from 1
+  ChannelRelevance kernels;   ///< of its output z, a following BatchNorm folded in
+  ChannelRelevance channels;  ///< of the tensor that enters it
+  std::vector<Edge> edges;    ///< from found kernels to found channels, ordered by kernel, channel
+  Tube tube;                  ///< at the tensor that enters it; empty when no tubes are asked for
 };
 
 /// A residual addition between layers of the pyramid.
 struct PyramidAddition {
   std::string name;
   ChannelRelevance sum;
-  std::vector<std::string> addend_names;   ///< node that made each addend
+  std::vector<std::string> addend_names;  ///< node that made each addend
   std::vector<ChannelRelevance> addends;
 };
 
@@ -65,9 +65,9 @@ struct PyramidTarget {
 
 struct Pyramid {
   PyramidTarget target;
-  std::string method;                        ///< name of the scorer
-  std::vector<PyramidLayer> layers;          ///< from the class downwards: by depth, then by name order
-  std::vector<PyramidAddition> additions;    ///< from the class downwards
+  std::string method;                ///< name of the scorer
+  std::vector<PyramidLayer> layers;  ///< from the class downwards: by depth, then by name order
+  std::vector<PyramidAddition> additions;  ///< from the class downwards
 };
 
 /// Everything known of one explained clip.
@@ -76,11 +76,11 @@ struct ClipResult {
   std::string clip_id;
   std::string path;
   int view = 0;
-  int label = -1;                        ///< index in the network's classes; -1: none
+  int label = -1;  ///< index in the network's classes; -1: none
   int prediction = 0;
-  std::vector<float> logits;             ///< [classes]
-  std::vector<double> frame_times_s;     ///< [clip_len]
-  std::vector<Pyramid> pyramids;         ///< one a target
+  std::vector<float> logits;          ///< [classes]
+  std::vector<double> frame_times_s;  ///< [clip_len]
+  std::vector<Pyramid> pyramids;      ///< one a target
   double decode_s = 0, network_s = 0, pyramid_s = 0;
 };
 

@@ -85,7 +85,7 @@ struct VideoWriter::State {
   SwsContextPtr converter;
   AVStream* stream = nullptr;  // owned by output
   bool has_times = false;
-  std::int64_t next_pts = 0;  // the least that the next frame may have
+  std::int64_t next_pts = 0;                             // the least that the next frame may have
   std::map<std::int64_t, std::int64_t> duration_of_pts;  // of frames inside the encoder
 
   State(const fs::path& path, int width, int height, const VideoWriterOptions& options);
@@ -149,7 +149,8 @@ void VideoWriter::State::open_encoder(int width, int height, const VideoWriterOp
   encoder->height = height;
   if (options.has_times) {
     encoder->time_base = {1, kTicksPerSecond};
-    encoder->max_b_frames = 0;  // frames in the order of their times: the last one's duration is kept
+    encoder->max_b_frames =
+        0;  // frames in the order of their times: the last one's duration is kept
   } else {
     encoder->framerate = av_d2q(options.fps, 1001000);
     encoder->time_base = av_inv_q(encoder->framerate);
@@ -268,8 +269,7 @@ void VideoWriter::write(const std::uint8_t* rgb, double time_s, double duration_
   if (state_ == nullptr) throw std::logic_error("VideoWriter::write() after finish()");
   if (!state_->has_times) throw std::logic_error("the frames of this video have no times");
   if (!(time_s >= 0 && time_s <= kLongest_s) || !(duration_s > 0 && duration_s <= kLongest_s)) {
-    throw std::invalid_argument(
-        fmt::format("a frame at {} s, shown for {} s", time_s, duration_s));
+    throw std::invalid_argument(fmt::format("a frame at {} s, shown for {} s", time_s, duration_s));
   }
   const std::int64_t pts = std::llround(time_s * kTicksPerSecond);
   if (pts < state_->next_pts) {

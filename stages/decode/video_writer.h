@@ -22,7 +22,7 @@ struct VideoWriterOptions {
 
   double fps = 25;  ///< frames a second, above 0; of frames that have no times of their own
   Codec codec = Codec::kAuto;
-  int crf = 18;  ///< 0 (largest file) to 51; H.264's scale, for MPEG-4 mapped to its own
+  int crf = 18;            ///< 0 (largest file) to 51; H.264's scale, for MPEG-4 mapped to its own
   bool has_times = false;  ///< every frame says when it is shown; fps is not used
   std::string title;       ///< written into the file, UTF-8; may be empty
 };

@@ -30,8 +30,8 @@ at::Tensor over_all_channels(const at::Tensor& scores, std::int64_t groups) {
   if (groups == 1) return scores;
   const std::int64_t width = scores.size(2);
   const at::Tensor grouped = scores.unflatten(1, {groups, -1});
-  at::Tensor all = at::zeros({scores.size(0), groups, grouped.size(2), groups * width},
-                             scores.options());
+  at::Tensor all =
+      at::zeros({scores.size(0), groups, grouped.size(2), groups * width}, scores.options());
   for (std::int64_t group = 0; group < groups; ++group) {
     all.select(1, group).narrow(2, group * width, width).copy_(grouped.select(1, group));
   }

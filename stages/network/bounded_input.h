@@ -2,12 +2,12 @@
 // bounded: the z^B rule (Montavon et al., Pattern Recognition 2017).
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <map>
 #include <memory>
 #include <mutex>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "stages/network/executor.h"
 
@@ -25,14 +25,14 @@ struct BoundedRelevance {
   at::Tensor scores;     ///< [B, C', C]: what each kernel got from each channel; if asked for
 };
 
-/// The rule for one network on one device. What depends only on weights and bounds is made when first
-/// needed and kept. Safe to use from several threads.
+/// The rule for one network on one device. What depends only on weights and bounds is made when
+/// first needed and kept. Safe to use from several threads.
 class BoundedInput {
  public:
   BoundedInput(InputBounds bounds) : bounds_(std::move(bounds)) {}
 
-  /// R_in = (x - low) * (s * W+) + (x - high) * (s * W-) with s = R / z, transposed convolutions, and
-  /// z = conv(x, W) - conv(low, W+) - conv(high, W-).
+  /// R_in = (x - low) * (s * W+) + (x - high) * (s * W-) with s = R / z, transposed convolutions,
+  /// and z = conv(x, W) - conv(low, W+) - conv(high, W-).
   ///
   /// @param id        a convolution that reads the input
   /// @param relevance R at the convolution's own output [B, C', T', H', W']

@@ -1,5 +1,9 @@
 #include "stages/network/convolution.h"
 
+#include <algorithm>
+#include <array>
+#include <optional>
+
 #include <ATen/TensorOperators.h>
 #include <ATen/core/dispatch/Dispatcher.h>
 #include <ATen/ops/constant_pad_nd.h>
@@ -9,10 +13,6 @@
 #include <ATen/ops/linspace.h>
 #include <ATen/ops/stack.h>
 #include <c10/core/InferenceMode.h>
-
-#include <algorithm>
-#include <array>
-#include <optional>
 
 #include "stages/network/stem.h"
 
@@ -46,8 +46,8 @@ struct FusedOperators {
                             at::IntArrayRef, std::int64_t, std::string_view,
                             std::optional<at::Scalar>, Text, Scalars, Text);
   using Transposed = at::Tensor(const at::Tensor&, const at::Tensor&, const OptionalTensor&,
-                                at::IntArrayRef, at::IntArrayRef, at::IntArrayRef,
-                                at::IntArrayRef, std::int64_t, std::string_view, Scalars, Text);
+                                at::IntArrayRef, at::IntArrayRef, at::IntArrayRef, at::IntArrayRef,
+                                std::int64_t, std::string_view, Scalars, Text);
 
   c10::TypedOperatorHandle<Pack> pack;
   c10::TypedOperatorHandle<PackTransposed> pack_transposed;
@@ -83,7 +83,10 @@ const std::optional<FusedOperators>& operators() {
 bool fused_agree_with_plain() {
   if (!operators()) return false;
   const c10::InferenceMode guard;
-  Conv3d op{.in_channels = 8, .out_channels = 6, .kernel = {3, 3, 3}, .stride = {1, 2, 2},
+  Conv3d op{.in_channels = 8,
+            .out_channels = 6,
+            .kernel = {3, 3, 3},
+            .stride = {1, 2, 2},
             .padding = {{1, 1, 1}, {1, 1, 1}}};
   const auto ramp = [](std::vector<std::int64_t> shape) {
     std::int64_t n = 1;
@@ -238,10 +241,10 @@ at::Tensor Convolution::scores(const at::Tensor& g, const at::Tensor& x) const {
   const at::Tensor in = padded(x);
   std::vector<at::Tensor> clips;
   for (std::int64_t b = 0; b < g.size(0); ++b) {
-    const at::Tensor gradient = std::get<1>(at::convolution_backward(
-        g.narrow(0, b, 1), in.narrow(0, b, 1), weight_, std::nullopt, longs(op_.stride),
-        longs(padding_), longs(op_.dilation), false, Longs{0, 0, 0}, op_.groups,
-        {false, true, false}));
+    const at::Tensor gradient = std::get<1>(
+        at::convolution_backward(g.narrow(0, b, 1), in.narrow(0, b, 1), weight_, std::nullopt,
+                                 longs(op_.stride), longs(padding_), longs(op_.dilation), false,
+                                 Longs{0, 0, 0}, op_.groups, {false, true, false}));
     clips.push_back((gradient * weight_).flatten(2).sum(2));
   }
   return at::stack(clips);

@@ -1,16 +1,16 @@
 // One convolution on one device: forward, and back to its input, by the fastest way there is.
 //
-// On a CPU in float32 LibTorch carries oneDNN operators that fuse addition and ReLU and take weights
-// packed beforehand; they are what its own compiler uses, and 1.3 to 5 times faster than the plain
-// calls (docs/performance.md). They are no stable interface, so they are reached by name at run time,
-// checked once against the plain operators, and done without where the check fails.
+// On a CPU in float32 LibTorch carries oneDNN operators that fuse addition and ReLU and take
+// weights packed beforehand; they are what its own compiler uses, and 1.3 to 5 times faster than
+// the plain calls (docs/performance.md). They are no stable interface, so they are reached by name
+// at run time, checked once against the plain operators, and done without where the check fails.
 #pragma once
-
-#include <ATen/core/Tensor.h>
 
 #include <map>
 #include <memory>
 #include <mutex>
+
+#include <ATen/core/Tensor.h>
 
 #include "stages/network/fused_convolutions.h"
 #include "stages/network/graph.h"
@@ -66,8 +66,8 @@ class Convolution {
                                       const at::Tensor& add_to) const;
 
   Conv3d op_;
-  Triple padding_{};        ///< the part of the padding that both ends of an axis share
-  Padding extra_padding_;   ///< the rest, put around the input explicitly
+  Triple padding_{};       ///< the part of the padding that both ends of an axis share
+  Padding extra_padding_;  ///< the rest, put around the input explicitly
   at::Tensor weight_, bias_;
   bool fused_;
   mutable std::mutex packing_;

@@ -1,9 +1,9 @@
+#include <algorithm>
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/zeros_like.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
-
-#include <algorithm>
 
 #include "stages/core/errors.h"
 #include "stages/network/walks.h"
@@ -142,7 +142,8 @@ class ExcitationWalk {
     if (non_negative_[index(node.inputs[0])]) return values_[index(id)].clone();
     const at::Tensor x = values_[index(node.inputs[0])].clamp_min(0);
     if (const auto* pool = std::get_if<AvgPool3d>(&node.op)) return avg_pool(x, *pool);
-    if (const auto* pool = std::get_if<AdaptiveAverage>(&node.op)) return adaptive_average(x, *pool);
+    if (const auto* pool = std::get_if<AdaptiveAverage>(&node.op))
+      return adaptive_average(x, *pool);
     return x.mean({2, 3, 4}, true);
   }
 
@@ -175,8 +176,8 @@ class ExcitationWalk {
     return std::holds_alternative<Input>(graph_.node(id).op);
   }
 
-  /// A convolution's output before its addition and ReLU, right wherever relevance is; undefined where
-  /// the trace does not tell.
+  /// A convolution's output before its addition and ReLU, right wherever relevance is; undefined
+  /// where the trace does not tell.
   at::Tensor own_output(NodeId id) const {
     const Node& node = graph_.node(id);
     // Below a closed ReLU there is relevance only if a BatchNorm that stands alone let it through.

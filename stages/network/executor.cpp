@@ -1,7 +1,7 @@
 #include "stages/network/executor.h"
 
-#include <ATen/TensorOperators.h>
 #include <ATen/Context.h>
+#include <ATen/TensorOperators.h>
 #include <ATen/ops/cat.h>
 #include <ATen/ops/from_blob.h>
 #include <c10/core/InferenceMode.h>
@@ -87,8 +87,8 @@ void Executor::load_layer(NodeId id, const Weights& weights) {
                           .view({op.out_channels, op.in_channels / op.groups, op.kernel[0],
                                  op.kernel[1], op.kernel[2]});
   at::Tensor bias = op.bias ? to_tensor(weights, node.name + ".bias", options_) : at::Tensor();
-  layers_[index(id)] = std::make_shared<const Convolution>(op, std::move(weight), std::move(bias),
-                                                           options_.fused);
+  layers_[index(id)] =
+      std::make_shared<const Convolution>(op, std::move(weight), std::move(bias), options_.fused);
 }
 
 void Executor::load_norm(NodeId id, const Weights& weights) {
@@ -149,8 +149,8 @@ at::Tensor Executor::run_node(NodeId id, const std::vector<at::Tensor>& values) 
       Overloaded{
           [&](const Input&) -> at::Tensor { return values[0]; },
           [&](const Conv3d& op) -> at::Tensor {
-            return layers_[index(id)]->forward(
-                in(0), node.inputs.size() > 1 ? in(1) : at::Tensor(), op.relu);
+            return layers_[index(id)]->forward(in(0), node.inputs.size() > 1 ? in(1) : at::Tensor(),
+                                               op.relu);
           },
           [&](const Linear&) -> at::Tensor {
             return layers_[index(id)]->forward(in(0), {}, false);
@@ -161,7 +161,9 @@ at::Tensor Executor::run_node(NodeId id, const std::vector<at::Tensor>& values) 
           [&](const Relu&) -> at::Tensor { return in(0).clamp_min(0); },
           [&](const MaxPool3d& op) -> at::Tensor { return max_pool(in(0), op); },
           [&](const AvgPool3d& op) -> at::Tensor { return avg_pool(in(0), op); },
-          [&](const GlobalAverage&) -> at::Tensor { return in(0).mean({2, 3, 4}, true); },
+          [&](const GlobalAverage&) -> at::Tensor {
+            return in(0).mean({2, 3, 4}, true);
+          },
           [&](const Add& op) -> at::Tensor {
             at::Tensor sum = in(0) + in(1);
             return op.relu ? sum.clamp_min_(0) : sum;

@@ -1,17 +1,17 @@
 // Runs a network on a device, forward and node by node backward.
 //
-// There is no autograd graph: what a node's gradient needs is its own value and those of its inputs,
-// which the forward pass keeps where it is asked to.
+// There is no autograd graph: what a node's gradient needs is its own value and those of its
+// inputs, which the forward pass keeps where it is asked to.
 //
 //   Executor executor(network, {.device = at::kCPU});
 //   Trace trace = executor.forward(clips, keep);
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <memory>
 #include <optional>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "stages/network/convolution.h"
 #include "stages/network/network.h"
@@ -79,7 +79,7 @@ class Executor {
   ExecutorOptions options_;
   NetworkGraph graph_;
   std::optional<Triple> clip_size_;  ///< as in Network
-  std::vector<int> last_reader_;  ///< by node: the last node that reads it
+  std::vector<int> last_reader_;     ///< by node: the last node that reads it
   std::vector<std::shared_ptr<const Convolution>> layers_;
   std::vector<at::Tensor> norm_scale_, norm_shift_;
   mutable std::mutex positive_mutex_;

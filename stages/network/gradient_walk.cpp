@@ -50,8 +50,8 @@ void walk_gradient(const Executor& executor, const Trace& trace, const at::Tenso
   const NetworkGraph& graph = executor.graph();
   std::vector<at::Tensor> gradients(index(graph.size()));
   std::vector<std::map<NodeId, at::Tensor>> scores(gradients.size());
-  gradients[index(graph.output())] = executor.to_layout(
-      weights.view({weights.size(0), weights.size(1), 1, 1, 1}));
+  gradients[index(graph.output())] =
+      executor.to_layout(weights.view({weights.size(0), weights.size(1), 1, 1, 1}));
   for (NodeId id = graph.output(); id >= 0; --id) {
     if (!plan.on_path[index(id)]) continue;
     const Node& node = graph.node(id);

@@ -83,13 +83,13 @@ std::vector<bool> non_negative_values(const NetworkGraph& graph) {
       return bool{result[static_cast<std::size_t>(id)]};
     });
     result.push_back(std::visit(
-        Overloaded{[](const Input&) { return false; }, [](const Conv3d& op) { return op.relu; },
-                   [](const BatchNorm3d& op) { return op.relu; }, [](const Relu&) { return true; },
-                   [&](const Add& op) { return op.relu || inputs; },
-                   [](const Linear&) { return false; },
-                   [&](const Pointwise& op) { return is_non_negative(op, inputs); },
-                   // pools, products, whatever moves values; a maximum never falls below what went in
-                   [&](const auto&) { return inputs; }},
+        Overloaded{
+            [](const Input&) { return false; }, [](const Conv3d& op) { return op.relu; },
+            [](const BatchNorm3d& op) { return op.relu; }, [](const Relu&) { return true; },
+            [&](const Add& op) { return op.relu || inputs; }, [](const Linear&) { return false; },
+            [&](const Pointwise& op) { return is_non_negative(op, inputs); },
+            // pools, products, whatever moves values; a maximum never falls below what went in
+            [&](const auto&) { return inputs; }},
         node.op));
   }
   return result;

@@ -71,7 +71,8 @@ bool is_layer(const Node& node);
 /// @return by node: whether its value is never negative, whatever the input
 std::vector<bool> non_negative_values(const NetworkGraph& graph);
 
-/// @return by node: whether a channel's contribution passes through it on its way to the output: not
+/// @return by node: whether a channel's contribution passes through it on its way to the output:
+/// not
 ///         at nodes that only feed gates, or nothing
 std::vector<bool> routed_nodes(const NetworkGraph& graph);
 

@@ -26,7 +26,8 @@ std::string label(const Node& node);
 
 /// Checks a node before it joins a graph.
 /// @return channels of its result
-/// @throws std::invalid_argument a wrong number of inputs, channel counts that do not fit, numbers out
+/// @throws std::invalid_argument a wrong number of inputs, channel counts that do not fit, numbers
+/// out
 ///         of range; names the node
 int check_node(const Node& node, std::vector<int> input_channels);
 

@@ -69,9 +69,9 @@ class ShapeRule {
     for (std::size_t a = 0; a < 3; ++a) {
       const WindowAxis axis{op.kernel[a], op.stride[a], 1, op.padding[a], op.padding[a]};
       const std::int64_t size = shape.size[a];
-      shape.size[a] = checked(op.ceil_mode ? axis.positions_ceil(size, size + op.padding[a])
-                                           : axis.positions(size),
-                              op.kernel);
+      shape.size[a] = checked(
+          op.ceil_mode ? axis.positions_ceil(size, size + op.padding[a]) : axis.positions(size),
+          op.kernel);
     }
     return shape;
   }
@@ -93,8 +93,8 @@ class ShapeRule {
   TensorShape operator()(const Pad& op) const {
     TensorShape shape = inputs_[0];
     for (std::size_t a = 0; a < 3; ++a) {
-      shape.size[a] = bounded(std::int64_t{shape.size[a]} + op.padding.before[a] +
-                              op.padding.after[a]);
+      shape.size[a] =
+          bounded(std::int64_t{shape.size[a]} + op.padding.before[a] + op.padding.after[a]);
     }
     return shape;
   }

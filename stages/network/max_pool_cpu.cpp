@@ -2,14 +2,14 @@
 // height, then over time. The maximum of maxima is the maximum; three windows of 3 cost 9
 // comparisons where one of 3 x 3 x 3 costs 27, and each frame stays in the cache for both of its
 // axes. Back, every window is gone through once, in rows that stay in the cache.
-#include <ATen/Parallel.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/zeros_like.h>
-
 #include <algorithm>
 #include <limits>
 #include <type_traits>
 #include <vector>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros_like.h>
 
 #include "stages/network/multiversion.h"
 #include "stages/network/tensor_kernels_cpu.h"

@@ -1,5 +1,5 @@
-// Several bodies of one function, the best of which is chosen when the program is loaded, so that one
-// binary runs well on any x86-64.
+// Several bodies of one function, the best of which is chosen when the program is loaded, so that
+// one binary runs well on any x86-64.
 #pragma once
 
 // Levels, not models of processors: a model is chosen on that very model alone.

@@ -29,15 +29,15 @@ struct WeightTensor {
 using Weights = std::map<std::string, WeightTensor, std::less<>>;
 
 struct Network {
-  std::string architecture;               ///< `resnet50_3d`, …
+  std::string architecture;  ///< `resnet50_3d`, …
   NetworkGraph graph;
   Weights weights;
-  std::vector<std::string> class_names;   ///< in the order of the logits; may be empty
-  std::string preset;                     ///< preprocessing preset the checkpoint brings; may be empty
-  bool random_weights = false;            ///< every output of a run must say so
-  std::optional<Triple> clip_size;        ///< T, H, W of the only clips it takes; absent: all that fit
-  std::vector<std::string> notes;         ///< what was left out of an exported network, as sentences
-  std::uint64_t weights_hash = 0;         ///< FNV-1a of names, shapes and bytes
+  std::vector<std::string> class_names;  ///< in the order of the logits; may be empty
+  std::string preset;               ///< preprocessing preset the checkpoint brings; may be empty
+  bool random_weights = false;      ///< every output of a run must say so
+  std::optional<Triple> clip_size;  ///< T, H, W of the only clips it takes; absent: all that fit
+  std::vector<std::string> notes;   ///< what was left out of an exported network, as sentences
+  std::uint64_t weights_hash = 0;   ///< FNV-1a of names, shapes and bytes
   int num_classes() const { return graph.channels(graph.output()); }
 };
 

@@ -1,8 +1,8 @@
 // What a node of a network can do.
 //
 // An operation holds numbers only; its tensors stand in the network's weights under the node's name
-// (tensor_specs()). Each has a rule for shapes (graph_shapes.cpp), checks (graph_checks.cpp), forward
-// and gradient (executor.cpp), positive relevance (excitation_walk.cpp) and channel routing
+// (tensor_specs()). Each has a rule for shapes (graph_shapes.cpp), checks (graph_checks.cpp),
+// forward and gradient (executor.cpp), positive relevance (excitation_walk.cpp) and channel routing
 // (stages/pyramid/routing.cpp); std::visit makes the compiler ask for all of them.
 #pragma once
 
@@ -76,9 +76,9 @@ struct MaxPool3d {
 /// Mean over windows.
 struct AvgPool3d {
   Triple kernel{1, 1, 1}, stride{1, 1, 1};
-  Triple padding{0, 0, 0};      ///< zeros at both ends of an axis, at most half the kernel
-  bool ceil_mode = false;       ///< as in MaxPool3d
-  bool count_padding = true;    ///< whether the padding's zeros count as members of a window
+  Triple padding{0, 0, 0};    ///< zeros at both ends of an axis, at most half the kernel
+  bool ceil_mode = false;     ///< as in MaxPool3d
+  bool count_padding = true;  ///< whether the padding's zeros count as members of a window
   bool operator==(const AvgPool3d&) const = default;
 };
 

@@ -1,5 +1,9 @@
 #include "stages/network/pointwise.h"
 
+#include <cmath>
+#include <numbers>
+#include <stdexcept>
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/clamp.h>
 #include <ATen/ops/elu.h>
@@ -18,10 +22,6 @@
 #include <ATen/ops/where.h>
 #include <fmt/format.h>
 
-#include <cmath>
-#include <numbers>
-#include <stdexcept>
-
 #include "stages/core/errors.h"
 
 namespace cfp {
@@ -29,13 +29,20 @@ namespace {
 
 double slope_at_zero(const Pointwise& op) {
   switch (op.function) {
-    case Function::kTanh: return 1;
-    case Function::kErf: return 2 * std::numbers::inv_sqrtpi;
-    case Function::kMish: return std::tanh(std::numbers::ln2);
-    case Function::kElu: return op.first * op.second * op.third;
-    case Function::kLeakyRelu: return op.first;
-    case Function::kClamp: return op.first < 0 && op.second > 0 ? 1 : 0;
-    default: return 0.5;  // x times a sigmoid, or something like it
+    case Function::kTanh:
+      return 1;
+    case Function::kErf:
+      return 2 * std::numbers::inv_sqrtpi;
+    case Function::kMish:
+      return std::tanh(std::numbers::ln2);
+    case Function::kElu:
+      return op.first * op.second * op.third;
+    case Function::kLeakyRelu:
+      return op.first;
+    case Function::kClamp:
+      return op.first < 0 && op.second > 0 ? 1 : 0;
+    default:
+      return 0.5;  // x times a sigmoid, or something like it
   }
 }
 
@@ -43,19 +50,32 @@ double slope_at_zero(const Pointwise& op) {
 
 at::Tensor pointwise(const at::Tensor& x, const Pointwise& op) {
   switch (op.function) {
-    case Function::kSigmoid: return at::sigmoid(x);
-    case Function::kHardSigmoid: return at::hardsigmoid(x);
-    case Function::kTanh: return at::tanh(x);
-    case Function::kErf: return at::erf(x);
-    case Function::kSilu: return at::silu(x);
-    case Function::kHardSwish: return at::hardswish(x);
-    case Function::kGelu: return at::gelu(x, "none");
-    case Function::kGeluTanh: return at::gelu(x, "tanh");
-    case Function::kMish: return at::mish(x);
-    case Function::kSoftplus: return at::softplus(x, op.first, op.second);
-    case Function::kElu: return at::elu(x, op.first, op.second, op.third);
-    case Function::kLeakyRelu: return at::leaky_relu(x, op.first);
-    case Function::kClamp: return at::clamp(x, op.first, op.second);
+    case Function::kSigmoid:
+      return at::sigmoid(x);
+    case Function::kHardSigmoid:
+      return at::hardsigmoid(x);
+    case Function::kTanh:
+      return at::tanh(x);
+    case Function::kErf:
+      return at::erf(x);
+    case Function::kSilu:
+      return at::silu(x);
+    case Function::kHardSwish:
+      return at::hardswish(x);
+    case Function::kGelu:
+      return at::gelu(x, "none");
+    case Function::kGeluTanh:
+      return at::gelu(x, "tanh");
+    case Function::kMish:
+      return at::mish(x);
+    case Function::kSoftplus:
+      return at::softplus(x, op.first, op.second);
+    case Function::kElu:
+      return at::elu(x, op.first, op.second, op.third);
+    case Function::kLeakyRelu:
+      return at::leaky_relu(x, op.first);
+    case Function::kClamp:
+      return at::clamp(x, op.first, op.second);
   }
   throw std::logic_error("Function out of range");
 }

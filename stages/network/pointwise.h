@@ -10,8 +10,8 @@ namespace cfp {
 /// @return f(x), element by element
 at::Tensor pointwise(const at::Tensor& x, const Pointwise& op);
 
-/// The factor f(x) / x that is held constant on the way back; where x = 0 the slope of f there, from
-/// the left where that is another one than from the right.
+/// The factor f(x) / x that is held constant on the way back; where x = 0 the slope of f there,
+/// from the left where that is another one than from the right.
 ///
 /// @param y f(x)
 /// @throws SystemError f(0) is not 0: there is no such factor

@@ -1,14 +1,14 @@
 #include "stages/network/stem.h"
 
-#include <ATen/Parallel.h>
-#include <ATen/ops/constant_pad_nd.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/zeros.h>
-
 #include <algorithm>
 #include <array>
 #include <cstring>
 #include <vector>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/constant_pad_nd.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/zeros.h>
 
 #include "stages/network/multiversion.h"
 
@@ -33,7 +33,8 @@ struct Entry {
   float value;
 };
 
-/// Keeps an entry if it is not zero; written either way, as a branch would be guessed wrong too often.
+/// Keeps an entry if it is not zero; written either way, as a branch would be guessed wrong too
+/// often.
 CFP_INLINE void append(Entry*& next, const Entry& entry) {
   *next = entry;
   next += entry.value != 0 ? 1 : 0;
@@ -42,7 +43,7 @@ CFP_INLINE void append(Entry*& next, const Entry& entry) {
 /// A row of output positions and a few rows of taps.
 struct Strip {
   const Entry* entries;
-  const int64_t* ends;   ///< by position: end of its entries, which begin where those before end
+  const int64_t* ends;  ///< by position: end of its entries, which begin where those before end
   int64_t positions;
   const float* weights;  ///< the rows of taps of kernel 0
   int64_t taps, run;     ///< from kernel to kernel, and from row to row
@@ -52,8 +53,8 @@ struct Strip {
   float* scores;         ///< [kernels, run]
 };
 
-/// One position: sends its entries back through R rows of taps of N vectors, and adds to each entry's
-/// scores what they find in x. Sums and x stay in registers while the entries pass.
+/// One position: sends its entries back through R rows of taps of N vectors, and adds to each
+/// entry's scores what they find in x. Sums and x stay in registers while the entries pass.
 template <int64_t R, int64_t N, bool kScores>
 CFP_INLINE void add_position(const Strip& s, int64_t position, const Entry* begin,
                              const Entry* end) {
@@ -103,9 +104,12 @@ CFP_INLINE void add_strip(const Strip& s) {
 template <int64_t R, bool kScores>
 CFP_INLINE void add_rows(const Strip& s) {
   switch (s.run / kVector) {
-    case 1: return add_strip<R, 1, kScores>(s);
-    case 2: return add_strip<R, 2, kScores>(s);
-    default: return add_strip<R, 3, kScores>(s);
+    case 1:
+      return add_strip<R, 1, kScores>(s);
+    case 2:
+      return add_strip<R, 2, kScores>(s);
+    default:
+      return add_strip<R, 3, kScores>(s);
   }
 }
 
@@ -114,10 +118,18 @@ CFP_INLINE void add_rows(Strip s, int64_t rows, int64_t at_once) {
   while (rows > 0) {
     const int64_t now = std::min(rows, at_once);
     switch (now) {
-      case 1: add_rows<1, kScores>(s); break;
-      case 2: add_rows<2, kScores>(s); break;
-      case 3: add_rows<3, kScores>(s); break;
-      default: add_rows<4, kScores>(s); break;
+      case 1:
+        add_rows<1, kScores>(s);
+        break;
+      case 2:
+        add_rows<2, kScores>(s);
+        break;
+      case 3:
+        add_rows<3, kScores>(s);
+        break;
+      default:
+        add_rows<4, kScores>(s);
+        break;
     }
     s.weights += now * s.run;
     s.sum += now * s.row;

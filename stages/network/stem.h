@@ -1,9 +1,10 @@
 // The first convolution of a network, walked backwards: few input channels, a large window.
 //
 // oneDNN's own ways take four to six forwards there. These make use of two facts. With channels
-// innermost, a row of taps meets neighbouring numbers, so that all work is on short runs of them. And
-// what comes back to a stem has passed a maximum pool and a ReLU, so that most of it is zero: only
-// what is not zero is worked on. Both are exact for any gradient; a dense one only takes longer.
+// innermost, a row of taps meets neighbouring numbers, so that all work is on short runs of them.
+// And what comes back to a stem has passed a maximum pool and a ReLU, so that most of it is zero:
+// only what is not zero is worked on. Both are exact for any gradient; a dense one only takes
+// longer.
 #pragma once
 
 #include <ATen/core/Tensor.h>
@@ -21,12 +22,13 @@ bool is_stem(const Conv3d& op);
 at::Tensor stem_runs(const Conv3d& op, const at::Tensor& weight);
 
 struct StemGradients {
-  at::Tensor input;   ///< [B, C_in, T, H, W], channels last
-  at::Tensor scores;  ///< [B, C_out, C_in]: sum over taps of weight times its gradient; or undefined
+  at::Tensor input;  ///< [B, C_in, T, H, W], channels last
+  at::Tensor
+      scores;  ///< [B, C_out, C_in]: sum over taps of weight times its gradient; or undefined
 };
 
-/// The gradient at the input of sum(g * conv(x)), and in the same pass what each kernel gets from each
-/// input channel.
+/// The gradient at the input of sum(g * conv(x)), and in the same pass what each kernel gets from
+/// each input channel.
 ///
 /// @param runs as stem_runs() gives them
 /// @param g    [B, C_out, T', H', W'] float32 on a CPU

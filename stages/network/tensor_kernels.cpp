@@ -1,5 +1,8 @@
 #include "stages/network/tensor_kernels.h"
 
+#include <array>
+#include <limits>
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/_adaptive_avg_pool3d_backward.h>
 #include <ATen/ops/adaptive_avg_pool3d.h>
@@ -11,9 +14,6 @@
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/where.h>
 #include <ATen/ops/zeros_like.h>
-
-#include <array>
-#include <limits>
 
 #include "stages/network/tensor_kernels_cpu.h"
 
@@ -33,8 +33,8 @@ std::array<std::int64_t, 3> longs(const Triple& t) { return {t[0], t[1], t[2]}; 
 Triple pooled_size(const at::Tensor& x, const MaxPool3d& pool) {
   Triple out{};
   for (int axis = 0; axis < 3; ++axis) {
-    const int size = static_cast<int>(x.size(axis + 2)) + pool.padding.before[axis] +
-                     pool.padding.after[axis];
+    const int size =
+        static_cast<int>(x.size(axis + 2)) + pool.padding.before[axis] + pool.padding.after[axis];
     const int rest = size - pool.kernel[axis];
     out[axis] = rest / pool.stride[axis] + 1;
     const bool partial = rest % pool.stride[axis] != 0;

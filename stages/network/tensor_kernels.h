@@ -6,9 +6,9 @@
 // [B, C, T, H, W]; after GlobalAverage T = H = W = 1.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "stages/network/graph.h"
 

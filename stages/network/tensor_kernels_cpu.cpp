@@ -1,13 +1,13 @@
 #include "stages/network/tensor_kernels_cpu.h"
 
+#include <algorithm>
+#include <limits>
+#include <vector>
+
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/empty_like.h>
 #include <ATen/ops/zeros.h>
-
-#include <algorithm>
-#include <limits>
-#include <vector>
 
 #include "stages/network/multiversion.h"
 
@@ -48,8 +48,7 @@ template <bool kRelu, bool kResidual, bool kWrite>
 CFP_INLINE void gradient_rows(float* __restrict g, const float* __restrict y,
                               const float* __restrict r, int64_t rows, int64_t channels,
                               float* __restrict vp, float* __restrict vn, float* __restrict kp,
-                              float* __restrict kn, float* __restrict ap,
-                              float* __restrict an) {
+                              float* __restrict kn, float* __restrict ap, float* __restrict an) {
   for (int64_t row = 0; row < rows; ++row) {
     for (int64_t c = 0; c < channels; ++c) {
       const int64_t i = row * channels + c;
@@ -216,8 +215,8 @@ ChannelSums contribution_sums(const at::Tensor& gradient, const at::Tensor& valu
 OutputGradient relu_gradient(at::Tensor gradient, const at::Tensor& value,
                              const at::Tensor& residual, bool relu) {
   const bool added = residual.defined();
-  const GradientRows body = added ? (relu ? relu_sum_rows : sum_rows)
-                                  : (relu ? relu_rows : sums_only);
+  const GradientRows body =
+      added ? (relu ? relu_sum_rows : sum_rows) : (relu ? relu_rows : sums_only);
   const at::Tensor total = summed_blocks(Rows(gradient), Rows(value),
                                          added ? residual.data_ptr<float>() : nullptr, body);
   OutputGradient result;
@@ -261,13 +260,12 @@ at::Tensor scale_gradient(const at::Tensor& gradient, const at::Tensor& scale,
                           const at::Tensor& add_to) {
   at::Tensor result = at::empty_like(gradient);
   const Rows g(gradient);
-  at::parallel_for(0, g.batch * g.positions, kGrain / g.channels + 1,
-                   [&](int64_t begin, int64_t end) {
-                     const int64_t offset = begin * g.channels;
-                     scale_rows(g.data + offset, scale.data_ptr<float>(),
-                                add_to.data_ptr<float>() + offset, end - begin, g.channels,
-                                result.data_ptr<float>() + offset);
-                   });
+  at::parallel_for(
+      0, g.batch * g.positions, kGrain / g.channels + 1, [&](int64_t begin, int64_t end) {
+        const int64_t offset = begin * g.channels;
+        scale_rows(g.data + offset, scale.data_ptr<float>(), add_to.data_ptr<float>() + offset,
+                   end - begin, g.channels, result.data_ptr<float>() + offset);
+      });
   return result;
 }
 
@@ -296,8 +294,8 @@ AddendRelevance split_relevance(const at::Tensor& relevance, const at::Tensor& v
   AddendRelevance result{at::empty_like(value), at::empty_like(value)};
   at::parallel_for(0, value.numel(), kGrain, [&](int64_t begin, int64_t end) {
     split(relevance.data_ptr<float>() + begin, value.data_ptr<float>() + begin,
-          residual.data_ptr<float>() + begin, end - begin,
-          result.first.data_ptr<float>() + begin, result.residual.data_ptr<float>() + begin);
+          residual.data_ptr<float>() + begin, end - begin, result.first.data_ptr<float>() + begin,
+          result.residual.data_ptr<float>() + begin);
   });
   return result;
 }

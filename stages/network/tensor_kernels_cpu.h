@@ -1,8 +1,8 @@
 // One-pass bodies of tensor_kernels.h for float32 on a CPU, channels last: rows of C numbers, one
 // row a position.
 //
-// Sums are taken over fixed blocks of positions and added up in order, so that they do not depend on
-// the number of threads.
+// Sums are taken over fixed blocks of positions and added up in order, so that they do not depend
+// on the number of threads.
 #pragma once
 
 #include <ATen/core/Tensor.h>

@@ -1,11 +1,11 @@
 #include "stages/network/tensor_moves.h"
 
+#include <array>
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/constant_pad_nd.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/tensor.h>
-
-#include <array>
 
 namespace cfp {
 namespace {
@@ -74,8 +74,8 @@ at::Tensor select_positions_gradient(const at::Tensor& g, const at::Tensor& x,
 at::Tensor pad_gradient(const at::Tensor& g, const at::Tensor& x, const Pad& op) {
   at::Tensor part = g;
   for (std::int64_t axis = 0; axis < 3; ++axis) {
-    part = part.narrow(axis + 2, op.padding.before[static_cast<std::size_t>(axis)],
-                       x.size(axis + 2));
+    part =
+        part.narrow(axis + 2, op.padding.before[static_cast<std::size_t>(axis)], x.size(axis + 2));
   }
   return part.contiguous(kLayout);
 }

@@ -13,7 +13,8 @@ at::Tensor select_positions(const at::Tensor& x, const SelectPositions& op);
 at::Tensor pad(const at::Tensor& x, const Pad& op);
 at::Tensor spread(const at::Tensor& x, const Spread& op);
 
-/// The gradients at the input x, which may be left out of the result (0) or read more than once (sum).
+/// The gradients at the input x, which may be left out of the result (0) or read more than once
+/// (sum).
 at::Tensor select_channels_gradient(const at::Tensor& g, const at::Tensor& x,
                                     const SelectChannels& op);
 at::Tensor select_positions_gradient(const at::Tensor& g, const at::Tensor& x,

@@ -32,8 +32,8 @@ struct NodeGradient : OutputGradient {
   std::map<NodeId, at::Tensor> scores;
 };
 
-/// Called with what relu_gradient() found at a node. In an Add node `kernels` is the first addend and
-/// `addend` the second. The gradient lives until the call returns.
+/// Called with what relu_gradient() found at a node. In an Add node `kernels` is the first addend
+/// and `addend` the second. The gradient lives until the call returns.
 using GradientVisitor = std::function<void(NodeId, const NodeGradient&)>;
 
 /// Walks the gradient of sum over k of weights[b, k] * logits[b, k], clip by clip.
@@ -42,11 +42,11 @@ using GradientVisitor = std::function<void(NodeId, const NodeGradient&)>;
 void walk_gradient(const Executor& executor, const Trace& trace, const at::Tensor& weights,
                    const WalkPlan& plan, const GradientVisitor& visit);
 
-/// How relevance went through one layer: what its edges are made of. Either `weights` and `seen`, or
-/// the scores themselves.
+/// How relevance went through one layer: what its edges are made of. Either `weights` and `seen`,
+/// or the scores themselves.
 struct LayerExcitation {
-  at::Tensor relevance;                  ///< R at the layer's own output, without a shortcut's share
-  at::Tensor share;                      ///< s = R / z+ there, 0 where z+ is 0
+  at::Tensor relevance;  ///< R at the layer's own output, without a shortcut's share
+  at::Tensor share;      ///< s = R / z+ there, 0 where z+ is 0
   const Convolution* weights = nullptr;  ///< W+
   at::Tensor seen;                       ///< x+ [B, C_in, T, H, W]
   at::Tensor scores;  ///< [B, C_out, C_in]: s times the products of weights and x, summed up
@@ -54,12 +54,13 @@ struct LayerExcitation {
 
 /// What a walk of positive relevance tells. Tensors live until the call returns.
 struct ExcitationVisitor {
-  std::function<void(NodeId, const at::Tensor&)> value;             ///< R of a node's value
+  std::function<void(NodeId, const at::Tensor&)> value;              ///< R of a node's value
   std::function<void(NodeId, const AddendRelevance&)> addends = {};  ///< of a sum's two inputs
   std::function<void(NodeId, const LayerExcitation&)> layer = {};
 };
 
-/// Walks positive relevance from one class a clip; relevance sums to 1 where it enters the classifier.
+/// Walks positive relevance from one class a clip; relevance sums to 1 where it enters the
+/// classifier.
 ///
 /// Convolutions share by positive weights and inputs (z+), pools by value, additions by positive
 /// parts; the first layer, whose input is signed, by the z^B rule. docs/method.md, "excitation".

@@ -3,11 +3,11 @@
 // channels lie in few groups: both cost library products several times their work.
 #include "stages/pyramid/edge_scores_cpu.h"
 
-#include <ATen/Parallel.h>
-#include <ATen/ops/zeros.h>
-
 #include <algorithm>
 #include <cstring>
+
+#include <ATen/Parallel.h>
+#include <ATen/ops/zeros.h>
 
 #include "stages/network/multiversion.h"
 
@@ -77,12 +77,18 @@ CFP_MULTIVERSION void add_products(const Tap& tap, int64_t kernels, int64_t widt
     add_kernels<kMostKernels>(tap, kernel, width, sums);
   }
   switch (kernels - kernel) {
-    case 5: return add_kernels<5>(tap, kernel, width, sums);
-    case 4: return add_kernels<4>(tap, kernel, width, sums);
-    case 3: return add_kernels<3>(tap, kernel, width, sums);
-    case 2: return add_kernels<2>(tap, kernel, width, sums);
-    case 1: return add_kernels<1>(tap, kernel, width, sums);
-    default: return;
+    case 5:
+      return add_kernels<5>(tap, kernel, width, sums);
+    case 4:
+      return add_kernels<4>(tap, kernel, width, sums);
+    case 3:
+      return add_kernels<3>(tap, kernel, width, sums);
+    case 2:
+      return add_kernels<2>(tap, kernel, width, sums);
+    case 1:
+      return add_kernels<1>(tap, kernel, width, sums);
+    default:
+      return;
   }
 }
 

@@ -1,14 +1,14 @@
 #include "stages/pyramid/edges.h"
 
+#include <algorithm>
+#include <array>
+#include <optional>
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/index.h>
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
-
-#include <algorithm>
-#include <array>
-#include <optional>
 
 #include "stages/pyramid/edge_scores_cpu.h"
 

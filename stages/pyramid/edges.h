@@ -1,10 +1,10 @@
 // Edges between a layer's found kernels and the found channels that enter it.
 #pragma once
 
-#include <ATen/core/Tensor.h>
-
 #include <cstdint>
 #include <vector>
+
+#include <ATen/core/Tensor.h>
 
 #include "stages/core/pyramid.h"
 #include "stages/network/convolution.h"

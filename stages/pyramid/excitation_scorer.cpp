@@ -18,8 +18,7 @@ class ExcitationListener {
   ExcitationListener(const TracedBatch& batch, const Targets& targets)
       : batch_(batch),
         targets_(targets),
-        relevance_(targets.classes.size(),
-                   std::vector<NodeRelevance>(index(batch.graph().size()))),
+        relevance_(targets.classes.size(), std::vector<NodeRelevance>(index(batch.graph().size()))),
         edges_(batch.graph(), batch.plan, batch.options, targets.classes.size()),
         tubes_(batch.plan, targets.classes.size()) {}
 
@@ -31,8 +30,8 @@ class ExcitationListener {
       edges_.finish(
           id, clip,
           [&](const std::vector<std::int64_t>& channels) {
-            return gather_channels(batch_.trace.values[index(id)],
-                                   static_cast<std::int64_t>(clip), channels)
+            return gather_channels(batch_.trace.values[index(id)], static_cast<std::int64_t>(clip),
+                                   channels)
                 .clamp_min_(0);
           },
           relevance_[clip]);
@@ -52,7 +51,8 @@ class ExcitationListener {
     if (batch_.plan.layer_of_node[index(id)] < 0) return;
     const at::Tensor sums = channel_sums(layer.relevance);
     if (layer.scores.defined()) edges_.scores(id, layer.scores);
-    const Convolution& weights = layer.weights != nullptr ? *layer.weights : batch_.executor.layer(id);
+    const Convolution& weights =
+        layer.weights != nullptr ? *layer.weights : batch_.executor.layer(id);
     for (std::size_t clip = 0; clip < relevance_.size(); ++clip) {
       NodeRelevance& known = relevance_[clip][index(id)];
       known.kernels = select(sums, clip);

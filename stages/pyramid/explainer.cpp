@@ -1,5 +1,9 @@
 #include "stages/pyramid/explainer.h"
 
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
@@ -13,10 +17,6 @@
 #include <ATen/ops/zeros.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
-
-#include <algorithm>
-#include <chrono>
-#include <cstring>
 
 #include "stages/core/errors.h"
 #include "stages/network/executor.h"
@@ -45,8 +45,8 @@ at::Device parse_device(const std::string& name) {
     if (device.is_cpu()) return device;
     const int count = device.is_cuda() ? cuda_devices() : 0;
     if (device.index() < count) return device;
-    throw SystemError(fmt::format("device '{}' is not there: LibTorch sees {} device(s) of its kind",
-                                  name, count));
+    throw SystemError(fmt::format(
+        "device '{}' is not there: LibTorch sees {} device(s) of its kind", name, count));
   } catch (const c10::Error& error) {
     throw ConfigError(fmt::format("runtime.devices: '{}' is no device: {}", name,
                                   error.what_without_backtrace()));
@@ -91,10 +91,9 @@ struct Explainer::Parts {
   /// Clips of one size as one normalised batch [B, 3, T, H, W].
   at::Tensor to_batch(std::span<const Clip> clips) const {
     const Frames& first = clips.front().frames;
-    at::Tensor bytes =
-        at::empty({static_cast<std::int64_t>(clips.size()), first.length, first.height,
-                   first.width, 3},
-                  at::TensorOptions(at::kByte).pinned_memory(!device.is_cpu()));
+    at::Tensor bytes = at::empty(
+        {static_cast<std::int64_t>(clips.size()), first.length, first.height, first.width, 3},
+        at::TensorOptions(at::kByte).pinned_memory(!device.is_cpu()));
     for (std::size_t b = 0; b < clips.size(); ++b) {
       const Frames& frames = clips[b].frames;
       if (frames.length != first.length || frames.height != first.height ||
@@ -119,10 +118,14 @@ struct Explainer::Parts {
   int class_of(const Clip& clip, const at::Tensor& ranking, int round) const {
     const auto ranked = [&](int k) { return ranking[k].item<int>(); };
     switch (options.target) {
-      case TargetKind::kLabel: return clip.request.label.value_or(ranked(0));
-      case TargetKind::kPrediction: return ranked(0);
-      case TargetKind::kClass: return options.target_class;
-      case TargetKind::kTopK: return ranked(round);
+      case TargetKind::kLabel:
+        return clip.request.label.value_or(ranked(0));
+      case TargetKind::kPrediction:
+        return ranked(0);
+      case TargetKind::kClass:
+        return options.target_class;
+      case TargetKind::kTopK:
+        return ranked(round);
     }
     throw std::logic_error("TargetKind out of range");
   }
@@ -214,9 +217,12 @@ std::vector<ClipResult> Explainer::Parts::describe(std::span<const Clip> clips,
   for (std::size_t b = 0; b < clips.size(); ++b) {
     const at::Tensor row = logits[static_cast<std::int64_t>(b)];
     const ClipRequest& request = clips[b].request;
-    ClipResult result{.row = request.row, .clip_id = request.clip_id,
-                      .path = request.media.path, .view = clips[b].view,
-                      .label = request.label.value_or(-1), .prediction = row.argmax().item<int>()};
+    ClipResult result{.row = request.row,
+                      .clip_id = request.clip_id,
+                      .path = request.media.path,
+                      .view = clips[b].view,
+                      .label = request.label.value_or(-1),
+                      .prediction = row.argmax().item<int>()};
     result.logits.assign(row.data_ptr<float>(), row.data_ptr<float>() + row.numel());
     result.frame_times_s = clips[b].frame_times_s;
     result.decode_s = clips[b].decode_s;
@@ -238,10 +244,10 @@ void Explainer::Parts::add_pyramids(const Trace& trace, const Targets& targets,
   }
   const at::Tensor values = (trace.logits.to(at::kCPU, at::kFloat) * targets.weights).sum(1);
   for (std::size_t b = 0; b < results.size(); ++b) {
-    results[b].pyramids.push_back(
-        assemble(scores.relevance[b], scores.tubes.empty() ? nullptr : &scores.tubes[b],
-                 {targets.classes[b], options.margin ? "margin" : "logit",
-                  values[static_cast<std::int64_t>(b)].item<double>()}));
+    results[b].pyramids.push_back(assemble(scores.relevance[b],
+                                           scores.tubes.empty() ? nullptr : &scores.tubes[b],
+                                           {targets.classes[b], options.margin ? "margin" : "logit",
+                                            values[static_cast<std::int64_t>(b)].item<double>()}));
   }
 }
 
@@ -267,10 +273,9 @@ Explainer::Explainer(std::shared_ptr<const Network> network, PreprocessOptions p
   const std::vector<bool> read_by_tubes = values_of_tubes(executor->graph(), plan, options.tubes);
   for (std::size_t id = 0; id < keep.size(); ++id) keep[id] = keep[id] || read_by_tubes[id];
   Normalisation normalisation = normalisation_of(preprocess, where);
-  parts_ = std::make_unique<Parts>(Parts{std::move(network), std::move(options), std::move(device),
-                                         where, std::move(executor), std::move(scorer),
-                                         std::move(plan), std::move(keep),
-                                         std::move(normalisation)});
+  parts_ = std::make_unique<Parts>(
+      Parts{std::move(network), std::move(options), std::move(device), where, std::move(executor),
+            std::move(scorer), std::move(plan), std::move(keep), std::move(normalisation)});
 }
 
 Explainer::~Explainer() = default;
@@ -320,8 +325,8 @@ std::vector<ExplainOutcome> Explainer::explain(std::span<const Clip> clips) {
     return outcomes;
   } catch (const c10::Error& error) {
     throw SystemError(fmt::format("{} failed on a batch of {} clip(s), the first of them '{}': {}",
-                                  parts.device.str(), clips.size(),
-                                  clips.front().request.clip_id, error.what_without_backtrace()));
+                                  parts.device.str(), clips.size(), clips.front().request.clip_id,
+                                  error.what_without_backtrace()));
   } catch (const std::bad_alloc&) {
     throw SystemError(fmt::format("out of memory on a batch of {} clip(s), the first of them '{}'",
                                   clips.size(), clips.front().request.clip_id));

@@ -31,10 +31,9 @@ void PendingEdges::remember(NodeId layer, std::size_t clip, const Convolution& w
 
 void PendingEdges::scores(NodeId layer, const at::Tensor& all) { scores_[index(layer)] = all; }
 
-void PendingEdges::finish(
-    NodeId id, std::size_t clip,
-    const std::function<at::Tensor(const std::vector<std::int64_t>&)>& gather,
-    std::vector<NodeRelevance>& relevance) {
+void PendingEdges::finish(NodeId id, std::size_t clip,
+                          const std::function<at::Tensor(const std::vector<std::int64_t>&)>& gather,
+                          std::vector<NodeRelevance>& relevance) {
   const std::vector<std::int64_t> channels = found_channels(*relevance[index(id)].value);
   if (channels.empty()) return;
   at::Tensor entering;

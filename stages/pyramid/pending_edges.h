@@ -29,7 +29,8 @@ class PendingEdges {
   /// @param all [B, C_out, C_in]
   void scores(NodeId layer, const at::Tensor& all);
 
-  /// All readers of node `id` have been remembered, and it is known which of its channels are found.
+  /// All readers of node `id` have been remembered, and it is known which of its channels are
+  /// found.
   ///
   /// @param gather    gives the channels asked for of what entered, [T, H, W, channels]
   /// @param relevance of the clip, by node; gets the edges of the readers

@@ -1,9 +1,9 @@
 #include "stages/pyramid/plan.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-
-#include <algorithm>
 
 #include "stages/core/errors.h"
 
@@ -27,11 +27,11 @@ void check_names(const NetworkGraph& graph, const std::vector<std::string>& name
       }
     }
     if (alike.size() > 8) alike.resize(8);
-    throw ConfigError(fmt::format(
-        "explain.depth: the network has no layer '{}'; {}", name,
-        alike.empty() ? fmt::format("its {} layers go from '{}' to '{}'", layers.size(),
-                                    layers.front(), layers.back())
-                      : fmt::format("alike: {}", fmt::join(alike, ", "))));
+    throw ConfigError(fmt::format("explain.depth: the network has no layer '{}'; {}", name,
+                                  alike.empty()
+                                      ? fmt::format("its {} layers go from '{}' to '{}'",
+                                                    layers.size(), layers.front(), layers.back())
+                                      : fmt::format("alike: {}", fmt::join(alike, ", "))));
   }
 }
 

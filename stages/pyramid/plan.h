@@ -14,15 +14,15 @@ namespace cfp {
 struct PyramidPlan {
   struct Layer {
     NodeId node;
-    int depth;           ///< from 1 at the class
-    NodeId entering;     ///< the node whose value enters the layer
-    NodeId tube;         ///< the node at which its tube is taken: before an average over positions
+    int depth;        ///< from 1 at the class
+    NodeId entering;  ///< the node whose value enters the layer
+    NodeId tube;      ///< the node at which its tube is taken: before an average over positions
   };
-  std::vector<Layer> layers;        ///< from the class downwards
-  std::vector<int> layer_of_node;   ///< by node: index into layers, or -1
-  std::vector<bool> wanted;         ///< by node: values whose gradient is wanted
-  std::vector<bool> wanted_tube;    ///< by node: values at which a tube is taken
-  NodeId classifier;                ///< the layer of depth 1
+  std::vector<Layer> layers;       ///< from the class downwards
+  std::vector<int> layer_of_node;  ///< by node: index into layers, or -1
+  std::vector<bool> wanted;        ///< by node: values whose gradient is wanted
+  std::vector<bool> wanted_tube;   ///< by node: values at which a tube is taken
+  NodeId classifier;               ///< the layer of depth 1
 };
 
 /// @throws ConfigError a layer name that is not there (with the nearest ones), or no layer at all

@@ -22,7 +22,8 @@ std::vector<double> published_class_scores(std::span<const float> weights, std::
                                            int class_index) {
   const auto [low, high] = std::ranges::minmax(weights);
   std::vector<double> scores;
-  for (const float w : weights.subspan(static_cast<std::size_t>(class_index) * channels, channels)) {
+  for (const float w :
+       weights.subspan(static_cast<std::size_t>(class_index) * channels, channels)) {
     scores.push_back((double{w} - low) / (double{high} - low));
   }
   return scores;

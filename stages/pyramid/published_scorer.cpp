@@ -1,10 +1,10 @@
 // The formula of the paper's released code, walked as a graph: docs/method.md, section 2.
-#include <ATen/TensorOperators.h>
-
 #include <algorithm>
 #include <functional>
 #include <map>
 #include <mutex>
+
+#include <ATen/TensorOperators.h>
 
 #include "stages/pyramid/published.h"
 #include "stages/pyramid/scorers.h"
@@ -16,8 +16,8 @@ namespace {
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-/// Means over the taps of a network's weights, [C_out, C_in/groups] row-major: of the weights as the
-/// checkpoint has them, without BatchNorm. They belong to the network, so they are made once.
+/// Means over the taps of a network's weights, [C_out, C_in/groups] row-major: of the weights as
+/// the checkpoint has them, without BatchNorm. They belong to the network, so they are made once.
 class WeightMeans {
  public:
   const std::vector<float>& of(const Network& network, const Node& node) {
@@ -114,7 +114,8 @@ class PublishedWalk {
     const Node& node = graph_.node(id);
     const NodeId input = node.inputs[0];
     const Conv3d& op = batch_.executor.layer(id).op();
-    const std::size_t width = index(op.in_channels / op.groups), out = index(op.out_channels / op.groups);
+    const std::size_t width = index(op.in_channels / op.groups),
+                      out = index(op.out_channels / op.groups);
     const std::vector<float>& weights = weights_.of(batch_.network, node);
     const std::vector<float> means = means_of(input);
     const ChannelRelevance kernels = kept(scores_[index(id)]);
@@ -178,8 +179,7 @@ class PublishedScorer final : public Scorer {
   Scores score(const TracedBatch& batch, const Targets& targets) const override {
     Scores scores;
     for (std::size_t clip = 0; clip < targets.classes.size(); ++clip) {
-      scores.relevance.push_back(
-          PublishedWalk(batch, weights_, clip).run(targets.classes[clip]));
+      scores.relevance.push_back(PublishedWalk(batch, weights_, clip).run(targets.classes[clip]));
     }
     return scores;
   }

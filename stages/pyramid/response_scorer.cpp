@@ -1,12 +1,12 @@
 // Mean response, shared out from the class downwards: docs/method.md, section 2.
+#include <algorithm>
+#include <map>
+#include <span>
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/bmm.h>
 #include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
-
-#include <algorithm>
-#include <map>
-#include <span>
 
 #include "stages/pyramid/edges.h"
 #include "stages/pyramid/scorers.h"
@@ -184,7 +184,8 @@ class ResponseWalk {
     for (const NodeId reader : graph_.readers(id)) {
       NodeRelevance& known = relevance_[index(reader)];
       const auto scores = scores_.find(reader);
-      if (!known.kernels || scores == scores_.end() || graph_.node(reader).inputs[0] != id) continue;
+      if (!known.kernels || scores == scores_.end() || graph_.node(reader).inputs[0] != id)
+        continue;
       const Conv3d& op = batch_.executor.layer(reader).op();
       const std::int64_t width = op.in_channels / op.groups, out = op.out_channels / op.groups;
       const EdgeInput input{.kernels = found_channels(*known.kernels), .channels = channels};
@@ -206,8 +207,8 @@ class ResponseWalk {
   const TracedBatch& batch_;
   const NetworkGraph& graph_;
   Responses responses_;
-  std::vector<Row> shares_;        ///< by node: relevance of its value's channels
-  std::map<NodeId, Row> scores_;   ///< by layer: E of its found kernels
+  std::vector<Row> shares_;       ///< by node: relevance of its value's channels
+  std::map<NodeId, Row> scores_;  ///< by layer: E of its found kernels
   std::vector<NodeRelevance> relevance_;
 };
 

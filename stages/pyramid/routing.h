@@ -11,10 +11,10 @@ namespace cfp {
 
 /// What is known of one node for one clip. Absent: not covered by the pyramid.
 struct NodeRelevance {
-  std::optional<ChannelRelevance> value;         ///< of what the node gives to its readers
-  std::optional<ChannelRelevance> kernels;       ///< of a layer's own output
-  std::vector<ChannelRelevance> addends;         ///< of a sum: first, second
-  std::vector<Edge> edges;                       ///< of a layer
+  std::optional<ChannelRelevance> value;    ///< of what the node gives to its readers
+  std::optional<ChannelRelevance> kernels;  ///< of a layer's own output
+  std::vector<ChannelRelevance> addends;    ///< of a sum: first, second
+  std::vector<Edge> edges;                  ///< of a layer
 };
 
 /// Where channel `channel` of a node's value comes from.

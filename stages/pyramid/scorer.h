@@ -39,7 +39,8 @@ struct Targets {
 
 struct Scores {
   std::vector<std::vector<NodeRelevance>> relevance;  ///< by clip, by node
-  /// By clip, by layer of the plan: excitation tubes that the scorer found on its way; may be empty.
+  /// By clip, by layer of the plan: excitation tubes that the scorer found on its way; may be
+  /// empty.
   std::vector<std::vector<Tube>> tubes;
 };
 

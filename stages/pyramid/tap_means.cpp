@@ -1,13 +1,13 @@
 #include "stages/pyramid/tap_means.h"
 
+#include <algorithm>
+#include <array>
+#include <vector>
+
 #include <ATen/Parallel.h>
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros.h>
-
-#include <algorithm>
-#include <array>
-#include <vector>
 
 #include "stages/network/multiversion.h"
 #include "stages/network/tensor_kernels.h"
@@ -43,10 +43,10 @@ at::Tensor axis_sums(const at::Tensor& x, const Conv3d& op, int axis) {
   std::vector<at::Tensor> taps;
   for (int64_t tap = 0; tap < op.kernel[axis]; ++tap) {
     const Met m = met(op, axis, tap, x.size(dim));
-    taps.push_back(m.count == 0
-                       ? at::zeros_like(x.select(dim, 0))
-                       : x.slice(dim, m.first, m.first + (m.count - 1) * m.stride + 1, m.stride)
-                             .sum(dim));
+    taps.push_back(
+        m.count == 0
+            ? at::zeros_like(x.select(dim, 0))
+            : x.slice(dim, m.first, m.first + (m.count - 1) * m.stride + 1, m.stride).sum(dim));
   }
   return at::stack(taps, dim);
 }
@@ -73,8 +73,8 @@ at::Tensor width_sums_cpu(const at::Tensor& x, const Conv3d& op) {
   const int64_t B = x.size(0), C = x.size(1), T = x.size(2), H = x.size(3), W = x.size(4);
   std::vector<Met> taps;
   for (int64_t tap = 0; tap < op.kernel[2]; ++tap) taps.push_back(met(op, 2, tap, W));
-  const at::Tensor sums = at::zeros({B, T, H, op.kernel[2], C}, x.options().memory_format(
-                                                                   at::MemoryFormat::Contiguous));
+  const at::Tensor sums = at::zeros({B, T, H, op.kernel[2], C},
+                                    x.options().memory_format(at::MemoryFormat::Contiguous));
   const int64_t out = op.kernel[2] * C;
   at::parallel_for(0, B * T * H, 8, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {

@@ -7,7 +7,8 @@
 
 namespace cfp {
 
-/// m_j[tap] = mean over the positions p of a convolution's result of x_j(p o tau), 0 in the padding.
+/// m_j[tap] = mean over the positions p of a convolution's result of x_j(p o tau), 0 in the
+/// padding.
 ///
 /// @param x  [B, C, T, H, W], what enters the convolution
 /// @return   [B, C, taps] float64, taps in row-major order of the window

@@ -1,10 +1,10 @@
 #include "stages/pyramid/tubes.h"
 
-#include <ATen/TensorOperators.h>
-#include <ATen/ops/from_blob.h>
-
 #include <algorithm>
 #include <stdexcept>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/from_blob.h>
 
 namespace cfp {
 namespace {
@@ -32,9 +32,12 @@ Tube weighted_sum(const at::Tensor& values, std::vector<float> weights) {
 std::vector<bool> values_of_tubes(const NetworkGraph& graph, const PyramidPlan& plan,
                                   TubeKind kind) {
   switch (kind) {
-    case TubeKind::kNone: return std::vector<bool>(index(graph.size()), false);
-    case TubeKind::kWeighted: return plan.wanted_tube;
-    case TubeKind::kExcitation: return plan_walk(graph, plan.wanted_tube).keep;
+    case TubeKind::kNone:
+      return std::vector<bool>(index(graph.size()), false);
+    case TubeKind::kWeighted:
+      return plan.wanted_tube;
+    case TubeKind::kExcitation:
+      return plan_walk(graph, plan.wanted_tube).keep;
   }
   throw std::logic_error("TubeKind out of range");
 }
@@ -59,9 +62,8 @@ std::vector<std::vector<Tube>> excitation_tubes(
     const BoundedInput& input, const PyramidPlan& plan,
     const std::vector<std::vector<NodeRelevance>>& relevance) {
   ExcitationTubes tubes(plan, classes.size());
-  walk_excitation(
-      executor, trace, classes, input, plan_walk(executor.graph(), plan.wanted_tube),
-      {[&](NodeId id, const at::Tensor& values) { tubes.add(id, values, relevance); }});
+  walk_excitation(executor, trace, classes, input, plan_walk(executor.graph(), plan.wanted_tube),
+                  {[&](NodeId id, const at::Tensor& values) { tubes.add(id, values, relevance); }});
   return tubes.take();
 }
 
@@ -76,9 +78,9 @@ std::vector<std::vector<Tube>> weighted_tubes(
       for (std::size_t c = 0; c < weights.size(); ++c) {
         weights[c] = channels.found[c] ? std::max(channels.score[c], 0.0F) : 0.0F;
       }
-      tubes[clip].push_back(
-          weighted_sum(trace.values[index(layer.tube)][static_cast<std::int64_t>(clip)].clamp_min(0),
-                       std::move(weights)));
+      tubes[clip].push_back(weighted_sum(
+          trace.values[index(layer.tube)][static_cast<std::int64_t>(clip)].clamp_min(0),
+          std::move(weights)));
     }
   }
   return tubes;

@@ -1,10 +1,10 @@
 #include "tests/benchmark/eager_python.h"
 
-#include <sys/wait.h>
-#include <unistd.h>
+#include <stdexcept>
 
 #include <nlohmann/json.hpp>
-#include <stdexcept>
+#include <sys/wait.h>
+#include <unistd.h>
 
 namespace cfp::benchmark {
 namespace {
@@ -15,7 +15,9 @@ json describe(const NetworkGraph& graph, const Triple& size, const EagerOptions&
   json nodes = json::array();
   const auto specs = tensor_specs(graph);
   for (const Node& node : graph.nodes()) {
-    json out{{"name", node.name}, {"op", op_name(node.op)}, {"inputs", node.inputs},
+    json out{{"name", node.name},
+             {"op", op_name(node.op)},
+             {"inputs", node.inputs},
              {"tensors", json::object()}};
     for (const TensorSpec& spec : specs) {
       if (spec.name.substr(0, spec.name.rfind('.')) == node.name) {

@@ -1,12 +1,12 @@
 #include "tests/benchmark/explain_benchmark.h"
 
+#include <algorithm>
+#include <memory>
+
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
 #include <fmt/format.h>
-
-#include <algorithm>
-#include <memory>
 
 #include "stages/network/executor.h"
 #include "stages/network/random_weights.h"
@@ -75,7 +75,8 @@ void explain(const Settings& settings) {
       std::vector<double> turn{milliseconds(settings, [&] { executor.forward(input, true); })};
       for (Explainer& explainer : explainers) {
         std::vector<ExplainOutcome> outcomes;
-        turn.push_back(milliseconds(settings, [&] { outcomes = explainer.explain(std::span(&clip, 1)); }));
+        turn.push_back(
+            milliseconds(settings, [&] { outcomes = explainer.explain(std::span(&clip, 1)); }));
         kernels = edges = 0;
         for (const PyramidLayer& layer :
              std::get<ClipResult>(outcomes.front()).pyramids.front().layers) {
@@ -113,8 +114,8 @@ void profile(const Settings& settings) {
       for (int run = 0; run <= settings.runs; ++run) {
         times.push_back(milliseconds(settings, [&] { executor.run_node(id, trace.values); }));
         const at::Tensor& y = trace.values[static_cast<std::size_t>(id)];
-        backward.push_back(milliseconds(
-            settings, [&] { executor.input_gradient(id, 0, y, trace.values, {}); }));
+        backward.push_back(
+            milliseconds(settings, [&] { executor.input_gradient(id, 0, y, trace.values, {}); }));
       }
       Row row{median(times), median(backward), 0, id};
       if (is_layer(graph.node(id))) {
@@ -134,10 +135,10 @@ void profile(const Settings& settings) {
     for (std::size_t i = 0; i < std::min<std::size_t>(rows.size(), 30); ++i) {
       const Node& node = graph.node(rows[i].id);
       const TensorShape& shape = shapes[static_cast<std::size_t>(rows[i].id)];
-      fmt::print("  {:32} {:12} {:5} x {:2}x{:3}x{:3} {:8.2f} ms {:6.1f} GFLOP/s  back {:8.2f} ms\n",
-                 node.name, op_name(node.op), shape.channels, shape.size[0], shape.size[1],
-                 shape.size[2], rows[i].ms, 1e3 * rows[i].gflop / rows[i].ms,
-                 rows[i].backward_ms);
+      fmt::print(
+          "  {:32} {:12} {:5} x {:2}x{:3}x{:3} {:8.2f} ms {:6.1f} GFLOP/s  back {:8.2f} ms\n",
+          node.name, op_name(node.op), shape.channels, shape.size[0], shape.size[1], shape.size[2],
+          rows[i].ms, 1e3 * rows[i].gflop / rows[i].ms, rows[i].backward_ms);
     }
   }
 }

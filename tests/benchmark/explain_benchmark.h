@@ -11,9 +11,9 @@ struct Settings {
   std::string python = "python3";     ///< with PyTorch
   int threads = 2;
   int runs = 5;
-  bool cpu_time = false;              ///< processor time instead of wall time: for busy machines,
-                                      ///< with one thread (idle threads spin)
-  bool full_size = false;             ///< 16x224x224 for every network
+  bool cpu_time = false;   ///< processor time instead of wall time: for busy machines,
+                           ///< with one thread (idle threads spin)
+  bool full_size = false;  ///< 16x224x224 for every network
 };
 
 /// Forward with every value kept against PyTorch's eager forward: one line a network.

@@ -1,12 +1,12 @@
 // What whole-network pyramids cost.
+#include <algorithm>
+#include <map>
+
 #include <ATen/Parallel.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros_like.h>
 #include <fmt/format.h>
-
-#include <algorithm>
-#include <map>
 
 #include "stages/network/random_weights.h"
 #include "stages/pyramid/scorer.h"

@@ -1,4 +1,5 @@
-// Any bytes as an archive of torch.export: the zip, the JSON, the tensors, and the import of its calls.
+// Any bytes as an archive of torch.export: the zip, the JSON, the tensors, and the import of its
+// calls.
 #include <cstddef>
 #include <cstdint>
 

@@ -2,19 +2,18 @@
 // against their builders, pyramid for pyramid.
 //
 // The networks are defined in Python beside this file and exported when the tests run.
-#include <gtest/gtest.h>
-
-#include <ATen/TensorOperators.h>
-#include <ATen/core/Tensor.h>
-#include <ATen/ops/from_blob.h>
-#include <ATen/ops/zeros.h>
-
 #include <algorithm>
 #include <cmath>
 #include <cstdlib>
 #include <filesystem>
 #include <map>
 #include <optional>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/from_blob.h>
+#include <ATen/ops/zeros.h>
+#include <gtest/gtest.h>
 
 #include "stages/core/preprocess.h"
 #include "stages/network/checkpoint/load_network.h"
@@ -101,8 +100,8 @@ TEST_P(ExportedNetwork, ComputesWhatPyTorchDoes) {
   for (const Node& node : executor.graph().nodes()) {
     const auto expected = values.find("layer:" + node.name);
     if (!is_layer(node) || expected == values.end()) continue;
-    const at::Tensor& value = trace.values[static_cast<std::size_t>(
-        executor.graph().find(node.name))];
+    const at::Tensor& value =
+        trace.values[static_cast<std::size_t>(executor.graph().find(node.name))];
     // Frames of a two-dimensional layer, channels last: what PyTorch's own layout is.
     at::Tensor same = value;
     if (expected->second.dim() == 4) same = value.permute({0, 2, 1, 3, 4}).flatten(0, 1);
@@ -197,11 +196,16 @@ ArchitectureOverrides reduced_resnet(std::vector<int> blocks) {
 /// As in published_networks.py.
 ArchitectureOverrides reduction_of(const std::string& name) {
   if (name == "mfnet3d") {
-    return {.num_classes = 5, .blocks = {{2, 1, 2}}, .base_width = 8, .groups = 4,
-            .stem_channels = 4, .final_pool = Triple{2, 2, 2}};
+    return {.num_classes = 5,
+            .blocks = {{2, 1, 2}},
+            .base_width = 8,
+            .groups = 4,
+            .stem_channels = 4,
+            .final_pool = Triple{2, 2, 2}};
   }
   if (name == "i3d") {
-    return {.num_classes = 5, .blocks = {{2, 1, 2}}, .base_width = 8, .final_pool = Triple{2, 1, 1}};
+    return {
+        .num_classes = 5, .blocks = {{2, 1, 2}}, .base_width = 8, .final_pool = Triple{2, 1, 1}};
   }
   if (name == "resnet50_3d") return reduced_resnet({1, 2, 1, 1});
   if (name == "resnet101_3d") return reduced_resnet({1, 1, 3, 1});
@@ -242,11 +246,10 @@ TEST_P(ExportedArchitecture, HasThePyramidOfTheBuilder) {
   for (const char* suffix : {".pt2", ".decomposed.pt2"}) {
     SCOPED_TRACE(suffix);
     ImportedNetwork network = imported(GetParam() + suffix);
-    const Network built =
-        load_network({.type = GetParam(),
-                      .checkpoint = *exported_networks() / (GetParam() + ".pth"),
-                      .input_size = network.clip_size,
-                      .overrides = reduction_of(GetParam())});
+    const Network built = load_network({.type = GetParam(),
+                                        .checkpoint = *exported_networks() / (GetParam() + ".pth"),
+                                        .input_size = network.clip_size,
+                                        .overrides = reduction_of(GetParam())});
     EXPECT_EQ(tensor_specs(network.network.graph).size(), tensor_specs(built.graph).size());
     const Pyramid found = explained(std::move(network.network), network.clip_size);
     const Pyramid expected = explained(built, network.clip_size);

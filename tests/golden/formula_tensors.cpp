@@ -1,12 +1,12 @@
 #include "tests/golden/formula_tensors.h"
 
-#include <fmt/format.h>
-
 #include <bit>
 #include <cmath>
 #include <functional>
 #include <memory>
 #include <stdexcept>
+
+#include <fmt/format.h>
 
 #include "stages/core/formula.h"
 
@@ -41,8 +41,8 @@ FormulaTensor make(std::vector<std::int64_t> shape, const std::string& check,
     sum += (i + 1) * std::bit_cast<std::uint32_t>(tensor.values.back());
   }
   if (fmt::format("{:016x}", sum) != check) {
-    throw std::runtime_error(fmt::format("tensor '{}': check sum {:016x}, the golden file says {}",
-                                         name, sum, check));
+    throw std::runtime_error(
+        fmt::format("tensor '{}': check sum {:016x}, the golden file says {}", name, sum, check));
   }
   return tensor;
 }
@@ -103,9 +103,10 @@ Weights formula_tensors(const json& tensors, std::uint64_t base_seed) {
   for (const json& entry : tensors) {
     const std::string name = entry.at(0), rule = entry.at(2);
     const Stream stream(base_seed, name);
-    const auto tensor = std::make_shared<FormulaTensor>(
-        make(entry.at(1), entry.at(3), name,
-             [&](std::uint64_t i) { return network_value(stream, i, rule); }));
+    const auto tensor =
+        std::make_shared<FormulaTensor>(make(entry.at(1), entry.at(3), name, [&](std::uint64_t i) {
+          return network_value(stream, i, rule);
+        }));
     weights[name] = {tensor->shape, {tensor, tensor->values.data()}};
   }
   return weights;

@@ -1,15 +1,14 @@
 // The six networks against their original code: logits and what enters and leaves every layer.
 //
 // Every JSON file of the folder is a set of cases; the weights and inputs come from a formula.
-#include <gtest/gtest.h>
+#include <cmath>
+#include <fstream>
+#include <map>
 
 #include <ATen/TensorOperators.h>
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
-
-#include <cmath>
-#include <fstream>
-#include <map>
+#include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
 #include "stages/network/builders.h"
@@ -30,9 +29,9 @@ constexpr double kMeanTolerance = 1e-5;
 constexpr double kMeanSquareTolerance = 1e-5;
 
 const std::map<std::string, std::string> kArchitectureFromFile = {
-    {"mfnet", "mfnet3d"},           {"i3d", "i3d"},
-    {"resnet50", "resnet50_3d"},    {"resnet101", "resnet101_3d"},
-    {"resnet152", "resnet152_3d"},  {"resnext101", "resnext101_3d"},
+    {"mfnet", "mfnet3d"},          {"i3d", "i3d"},
+    {"resnet50", "resnet50_3d"},   {"resnet101", "resnet101_3d"},
+    {"resnet152", "resnet152_3d"}, {"resnext101", "resnext101_3d"},
 };
 
 struct GoldenCase {
@@ -86,8 +85,8 @@ void expect_logits(const at::Tensor& logits, const json& golden) {
     const double expected = golden.at("logits_f64")[static_cast<std::size_t>(k)];
     worst = std::max(worst, std::abs(logits[0][k].item<double>() - expected));
   }
-  EXPECT_LE(worst, kLogitTolerance * unit) << "largest error in standard deviations: "
-                                           << worst / unit;
+  EXPECT_LE(worst, kLogitTolerance * unit)
+      << "largest error in standard deviations: " << worst / unit;
   const at::Tensor top = std::get<1>(logits[0].topk(static_cast<std::int64_t>(5)));
   for (int k = 0; k < 5; ++k) {
     EXPECT_EQ(top[k].item<int>(), golden.at("top5")[static_cast<std::size_t>(k)].get<int>());

@@ -1,18 +1,19 @@
-// The scorer `published` against the paper's released code: every case of the folder, edge for edge,
-// apart from the ties that the files list.
-#include <ATen/core/Tensor.h>
-#include <ATen/ops/from_blob.h>
-#include <gtest/gtest.h>
+// The scorer `published` against the paper's released code: every case of the folder, edge for
+// edge, apart from the ties that the files list.
+#include "stages/pyramid/published.h"
 
 #include <algorithm>
 #include <cmath>
 #include <fstream>
-#include <nlohmann/json.hpp>
 #include <set>
+
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/from_blob.h>
+#include <gtest/gtest.h>
+#include <nlohmann/json.hpp>
 
 #include "stages/network/builders.h"
 #include "stages/network/executor.h"
-#include "stages/pyramid/published.h"
 #include "stages/pyramid/scorer.h"
 #include "stages/pyramid/selection.h"
 #include "stages/pyramid/tap_means.h"
@@ -65,10 +66,10 @@ std::vector<int> difference(const std::vector<int>& a, const std::vector<int>& b
 
 /// One layer of a case: means of weights, and of what enters.
 struct LayerMeans {
-  Floats weights;               ///< [C_out, C_in/groups]
-  std::size_t width = 0;        ///< C_in/groups
-  std::size_t out = 0;          ///< C_out/groups
-  Floats values;                ///< [C_in]
+  Floats weights;         ///< [C_out, C_in/groups]
+  std::size_t width = 0;  ///< C_in/groups
+  std::size_t out = 0;    ///< C_out/groups
+  Floats values;          ///< [C_in]
 };
 
 /// Counts entries beyond the ties at which a layer of a run differs.
@@ -106,7 +107,8 @@ std::vector<std::filesystem::path> cases_of(const std::set<std::string>& kinds) 
   std::vector<std::filesystem::path> files;
   for (const auto& path : test::json_files(test::golden_scorers())) {
     const json file = json::parse(std::ifstream(path));
-    if (file.at("format") == "cfp-golden-1" && kinds.contains(file.at("kind"))) files.push_back(path);
+    if (file.at("format") == "cfp-golden-1" && kinds.contains(file.at("kind")))
+      files.push_back(path);
   }
   return files;
 }
@@ -146,7 +148,8 @@ TEST_P(PublishedRows, AreKeptAsTheReleasedCodeDoes) {
         << row.at("name");
   }
   for (const json& row : file_.at("class_rows")) {
-    const auto scores = published_class_scores(flat(row.at("w")), row.at("w")[0].size(), row.at("label"));
+    const auto scores =
+        published_class_scores(flat(row.at("w")), row.at("w")[0].size(), row.at("label"));
     EXPECT_EQ(kept(scores, row.at("theta")), row.at("kept").get<std::vector<int>>())
         << row.at("name");
   }
@@ -163,7 +166,8 @@ class PublishedLayers : public PublishedCase {
         test::formula_activation(branch ? file_.at("input") : layer.at("input"), seed());
     const auto groups = layer.at("groups").get<std::int64_t>();
     LayerMeans result;
-    result.weights = means_of(weight.values, weight.elements() / (weight.shape[0] * weight.shape[1]));
+    result.weights =
+        means_of(weight.values, weight.elements() / (weight.shape[0] * weight.shape[1]));
     result.width = static_cast<std::size_t>(weight.shape[1]);
     result.out = static_cast<std::size_t>(weight.shape[0] / groups);
     result.values = means_of(input.values, input.elements() / input.shape[0]);
@@ -176,9 +180,8 @@ class PublishedLayers : public PublishedCase {
 
   void expect_class(const json& run) const {
     const test::FormulaTensor weight = test::formula_weight(file_.at("class"), seed());
-    const auto scores =
-        published_class_scores(weight.values, static_cast<std::size_t>(weight.shape[1]),
-                               file_.at("class").at("label"));
+    const auto scores = published_class_scores(
+        weight.values, static_cast<std::size_t>(weight.shape[1]), file_.at("class").at("label"));
     const auto ties = run.at("class").at("ties").get<std::set<int>>();
     for (const int bit : difference(kept(scores, run.at("theta")),
                                     run.at("class").at("kept").get<std::vector<int>>())) {
@@ -201,10 +204,9 @@ TEST_P(PublishedLayers, KeepTheSameEdges) {
       const json& golden = run.at("layers")[l];
       const LayerMeans layer = means(file_.at("layers")[l]);
       const bool whole_row = golden.at("row") == "all";
-      EXPECT_EQ(wrong_entries(golden,
-                              [&](int kernel) {
-                                return scored(layer, kernel, run.at("theta"), whole_row);
-                              }),
+      EXPECT_EQ(wrong_entries(
+                    golden,
+                    [&](int kernel) { return scored(layer, kernel, run.at("theta"), whole_row); }),
                 0U)
           << golden.at("layer");
     }
@@ -225,7 +227,8 @@ class PublishedNetworks : public PublishedCase {
   Network network(const Triple& size) const {
     const std::string name = file_.at("case").get<std::string>();
     Network result;
-    result.architecture = name.substr(0, name.find('_')) + (name.starts_with("mfnet") ? "3d" : "_3d");
+    result.architecture =
+        name.substr(0, name.find('_')) + (name.starts_with("mfnet") ? "3d" : "_3d");
     const auto classes = static_cast<int>(file_.at("logits").size());
     result.graph = build_architecture(result.architecture, {.num_classes = classes}, size);
     result.weights = test::formula_tensors(file_.at("tensors"), seed());
@@ -247,7 +250,8 @@ TEST_P(PublishedNetworks, KeepTheSameEdgesFromTheMeansGiven) {
       layer.weights = means_of(Floats(weight.data.get(), weight.data.get() + weight.elements()),
                                weight.elements() / (weight.shape[0] * weight.shape[1]));
       layer.width = static_cast<std::size_t>(weight.shape[1]);
-      layer.out = static_cast<std::size_t>(weight.shape[0] / described.at("groups").get<std::int64_t>());
+      layer.out =
+          static_cast<std::size_t>(weight.shape[0] / described.at("groups").get<std::int64_t>());
       layer.values = described.at(listed ? "listed_mean_x" : "mean_x").get<Floats>();
       EXPECT_EQ(wrong_entries(golden,
                               [&](int kernel) {
@@ -278,9 +282,9 @@ Floats to_floats(const at::Tensor& t) {
 TEST_P(PublishedNetworks, KeepTheSameEdgesFromTheClip) {
   constexpr double kMeans = 1e-5;  // what the folder's README asks of logits and means
   const test::FormulaTensor clip = test::formula_clip(file_.at("clip"), seed());
-  const Network network = this->network({static_cast<int>(clip.shape[1]),
-                                         static_cast<int>(clip.shape[2]),
-                                         static_cast<int>(clip.shape[3])});
+  const Network network =
+      this->network({static_cast<int>(clip.shape[1]), static_cast<int>(clip.shape[2]),
+                     static_cast<int>(clip.shape[3])});
   const Executor executor(network, {});
   const at::Tensor x = at::from_blob(const_cast<float*>(clip.values.data()),
                                      {1, 3, clip.shape[1], clip.shape[2], clip.shape[3]});
@@ -292,11 +296,12 @@ TEST_P(PublishedNetworks, KeepTheSameEdgesFromTheClip) {
   const int label = file_.at("class").at("label");
   for (const json& run : file_.at("runs")) {
     if (!run.at("required")) continue;
-    ExplainOptions options{.method = "published", .threshold = run.at("theta"), .depth = run.at("depth")};
+    ExplainOptions options{
+        .method = "published", .threshold = run.at("theta"), .depth = run.at("depth")};
     const PyramidPlan plan = plan_pyramid(executor.graph(), options);
-    const Scores scores = make_scorer("published")
-                              ->score({executor, network, trace, unused, plan, options},
-                                      {at::Tensor(), {label}});
+    const Scores scores =
+        make_scorer("published")
+            ->score({executor, network, trace, unused, plan, options}, {at::Tensor(), {label}});
     for (const json& golden : run.at("layers")) {
       const NodeId id = executor.graph().find(golden.at("layer").get<std::string>());
       const NodeId entering = executor.graph().node(id).inputs[0];
@@ -314,15 +319,15 @@ TEST_P(PublishedNetworks, KeepTheSameEdgesFromTheClip) {
         std::vector<int> channels;
         for (const Edge& edge : known.edges) {
           if (static_cast<int>(edge.kernel) != kernel) continue;
-          channels.push_back(golden.at("row") == "all"
-                                 ? static_cast<int>(edge.channel)
-                                 : static_cast<int>(edge.channel % width));
+          channels.push_back(golden.at("row") == "all" ? static_cast<int>(edge.channel)
+                                                       : static_cast<int>(edge.channel % width));
         }
         return channels;
       });
       // Means that differ in the last bits may move entries near theta: at most 1 in 100 000.
-      EXPECT_LE(static_cast<double>(wrong),
-                1e-5 * static_cast<double>(golden.at("kernels").size() * static_cast<std::size_t>(width)))
+      EXPECT_LE(
+          static_cast<double>(wrong),
+          1e-5 * static_cast<double>(golden.at("kernels").size() * static_cast<std::size_t>(width)))
           << golden.at("layer");
     }
   }

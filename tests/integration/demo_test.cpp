@@ -1,12 +1,12 @@
 // The demo as it is shipped: its network against the script that trained it.
-#include <fmt/format.h>
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <cmath>
 #include <map>
 #include <regex>
 #include <sstream>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "results/store/part_reader.h"
 #include "tests/integration/program.h"

@@ -37,13 +37,13 @@ TEST(ExportGraph, HoldsTheNumbersOfThePart) {
   EXPECT_THAT(json.out, HasSubstr("out/graphs/waving+one.mkv.json\n"));
   const CommandResult checked = check_graph(python, folder, "out/graphs/waving+one.mkv.json");
   // A stem, two blocks of three convolutions and one in the shortcut each, the classifier.
-  EXPECT_THAT(checked.output,
-              testing::MatchesRegex("10 layers, [1-9][0-9]* edges, 2 additions, [1-9][0-9]* routes\n"));
+  EXPECT_THAT(
+      checked.output,
+      testing::MatchesRegex("10 layers, [1-9][0-9]* edges, 2 additions, [1-9][0-9]* routes\n"));
 
-  const ProgramResult graphml =
-      run_program({"export-graph", "out", "waving/one.mkv", "--format", "graphml", "--out",
-                   "deep/er/a.graphml"},
-                  folder.path());
+  const ProgramResult graphml = run_program({"export-graph", "out", "waving/one.mkv", "--format",
+                                             "graphml", "--out", "deep/er/a.graphml"},
+                                            folder.path());
   ASSERT_EQ(graphml.exit_code, 0) << graphml.err;
   const CommandResult compared = check_graph(python, folder, "deep/er/a.graphml");
   EXPECT_THAT(compared.output, testing::MatchesRegex("[1-9][0-9]* nodes, [1-9][0-9]* edges\n"));

@@ -37,7 +37,8 @@ void make_uneven_video(const fs::path& path, int first_number = 0) {
 
 /// A run of two clips, one of which cannot be decoded; frames are cropped and not resized, so that
 /// others can crop them the same way.
-ProgramResult run_two_clips(const fs::path& folder, const std::vector<std::string>& overrides = {}) {
+ProgramResult run_two_clips(const fs::path& folder,
+                            const std::vector<std::string>& overrides = {}) {
   make_uneven_video(folder / "clips/waving/one.mkv");
   write_text(folder / "clips/waving/bad.mp4", "no video");
   write_text(folder / "c.yaml", tiny_config("{type: folder, data_root: clips, max_failures: 1}"));
@@ -76,8 +77,8 @@ TEST(Render, DrawsWhatPythonDraws) {
   EXPECT_THAT(result.out, HasSubstr("waving/one.mkv: 4 layers for "));
   EXPECT_THAT(result.out, HasSubstr("8 frames of 47x47"));
   EXPECT_THAT(result.out, HasSubstr("1 clips rendered, 0 failed, 0 tubes constant; 20 files"));
-  // The classifier, the last convolution, that of the shortcut beside it and the one before; each in
-  // 2 styles of 8 frames and a video.
+  // The classifier, the last convolution, that of the shortcut beside it and the one before; each
+  // in 2 styles of 8 frames and a video.
   const CommandResult checked = check_render(python, folder);
   EXPECT_EQ(checked.output, "64 pictures, 8 videos\n");
   for (const auto& entry : fs::recursive_directory_iterator(folder / "out/overlays")) {
@@ -89,8 +90,8 @@ TEST(Render, GivesTheSameBytesAgain) {
   const TemporaryFolder folder;
   ASSERT_EQ(run_two_clips(folder.path()).exit_code, 0);
   for (const char* out : {"a", "b"}) {
-    ASSERT_EQ(run_program({"render", "out", "--layer", "fc", "--out", out}, folder.path()).exit_code,
-              0);
+    ASSERT_EQ(
+        run_program({"render", "out", "--layer", "fc", "--out", out}, folder.path()).exit_code, 0);
   }
   int files = 0;
   for (const auto& entry : fs::recursive_directory_iterator(folder / "a")) {
@@ -233,9 +234,9 @@ TEST(Render, SaysThatItCannotWrite) {
 
 TEST(Render, OfSeveralViewsKeepsThemApart) {
   const TemporaryFolder folder;
-  ASSERT_EQ(run_two_clips(folder.path(), {"sampling.policy=uniform", "sampling.num_clips=2"})
-                .exit_code,
-            0);
+  ASSERT_EQ(
+      run_two_clips(folder.path(), {"sampling.policy=uniform", "sampling.num_clips=2"}).exit_code,
+      0);
   ASSERT_EQ(
       run_program({"render", "out", "--layer", "fc", "--format", "mp4"}, folder.path()).exit_code,
       0);

@@ -125,8 +125,8 @@ TEST(Verbs, VersionAndHelpEndWell) {
   EXPECT_THAT(run_program({"--version"}, folder.path()).out, testing::StartsWith("cfp "));
   const ProgramResult help = run_program({"--help"}, folder.path());
   EXPECT_EQ(help.exit_code, 0);
-  for (const char* verb : {"run", "check", "render", "export-graph", "config", "list", "inspect", "convert",
-                           "doctor"}) {
+  for (const char* verb : {"run", "check", "render", "export-graph", "config", "list", "inspect",
+                           "convert", "doctor"}) {
     EXPECT_THAT(help.out, HasSubstr(verb));
   }
 }

@@ -8,7 +8,8 @@ namespace cfp::test {
 
 /// Writes a zip of stored entries without checksums: the graph, and tensors for it to name.
 ///
-/// @param graph what `models/model.json` holds: JSON, or anything. It may name w0 to w7, of 8 numbers, and
+/// @param graph what `models/model.json` holds: JSON, or anything. It may name w0 to w7, of 8
+/// numbers, and
 ///              w8 to w15, of 8x8, all 0.747
 std::string archive_around(std::string_view graph);
 

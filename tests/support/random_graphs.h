@@ -23,10 +23,11 @@ inline constexpr Triple kLargestClip{6, 12, 12};
 /// Met over many seeds: strides, dilation 1 and 2, groups, depth-wise convolutions, asymmetric
 /// padding, biases, batch norms behind a convolution and standing alone (pre-activation), residual
 /// additions with and without a convolution in the shortcut, branches with Concat, maximum pools
-/// with and without zero padding and ceil_mode, average pools with and without padding, adaptive ones,
-/// functions such as swish, channels that are sliced, shuffled and chunked, gates, frames left out,
-/// turned round or repeated, padding, what transposed convolutions are made of; at the end GlobalAverage and Linear,
-/// or a convolution as classifier and GlobalAverage. Every node leads to the logits.
+/// with and without zero padding and ceil_mode, average pools with and without padding, adaptive
+/// ones, functions such as swish, channels that are sliced, shuffled and chunked, gates, frames
+/// left out, turned round or repeated, padding, what transposed convolutions are made of; at the
+/// end GlobalAverage and Linear, or a convolution as classifier and GlobalAverage. Every node leads
+/// to the logits.
 ///
 /// @return the same network for the same seed on every machine; valid for every clip from
 ///         kSmallestClip to kLargestClip

@@ -37,7 +37,7 @@ class TemporaryFolder {
 }  // namespace cfp::test
 
 /// Skips a test whose data are not on this machine, and says which folder it wanted.
-#define CFP_SKIP_WITHOUT(folder)                                                        \
-  if (!std::filesystem::exists(folder))                                                 \
+#define CFP_SKIP_WITHOUT(folder)                                                       \
+  if (!std::filesystem::exists(folder))                                                \
   GTEST_SKIP() << "needs the folder " << (folder) << "; set its environment variable " \
                << "(tests/support/test_data.h) to where it is"

@@ -73,13 +73,13 @@ Importer::Sizes Importer::triple(const Call& call, std::string_view name, std::s
   if (given.empty()) given = otherwise;
   if (given.size() == 1) given.assign(rank, given.front());
   if (given.size() != rank) {
-    refuse(call, fmt::format("its argument '{}' has {} numbers, {} belong there", name, given.size(),
-                             rank));
+    refuse(call, fmt::format("its argument '{}' has {} numbers, {} belong there", name,
+                             given.size(), rank));
   }
   for (const std::int64_t n : given) {
     if (n < 0 || n > kLongestAxis) {
-      refuse(call, fmt::format("its argument '{}' holds {}, allowed are 0 to {}", name, n,
-                               kLongestAxis));
+      refuse(call,
+             fmt::format("its argument '{}' holds {}, allowed are 0 to {}", name, n, kLongestAxis));
     }
   }
   return given;
@@ -87,8 +87,8 @@ Importer::Sizes Importer::triple(const Call& call, std::string_view name, std::s
 
 const Importer::Value& Importer::value(const Call& call, const std::string& name) const {
   const auto found = values_.find(name);
-  if (found == values_.end()) refuse(call, fmt::format("reads '{}', which is not there",
-                                                       printable(name)));
+  if (found == values_.end())
+    refuse(call, fmt::format("reads '{}', which is not there", printable(name)));
   if (overwritten_.contains(name)) {
     refuse(call, fmt::format("reads '{}', which another call overwrote in place", printable(name)));
   }
@@ -122,9 +122,10 @@ const ConstantTensor* Importer::constant(const Call& call, std::string_view name
   const Value* found = tensor == nullptr ? nullptr : &value(call, tensor->name);
   const auto* result = found == nullptr ? nullptr : std::get_if<ConstantTensor>(found);
   if (result == nullptr) {
-    refuse(call, fmt::format("its argument '{}' is no constant; weights that depend on the clip are "
-                             "not supported",
-                             name));
+    refuse(call,
+           fmt::format("its argument '{}' is no constant; weights that depend on the clip are "
+                       "not supported",
+                       name));
   }
   return result;
 }

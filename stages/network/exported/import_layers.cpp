@@ -55,12 +55,14 @@ void Importer::convolution(const Call& call) {
   const std::vector<std::size_t> axes = window_axes(call, x, rank);
   const std::int64_t out = transposed ? weight->shape[1] * groups : weight->shape[0];
   if (out > (1 << 20)) refuse(call, fmt::format("{} kernels", out));
-  Conv3d conv{.in_channels = shape(x.node).channels, .out_channels = as_int(out),
-              .groups = as_int(groups), .bias = bias != nullptr};
+  Conv3d conv{.in_channels = shape(x.node).channels,
+              .out_channels = as_int(out),
+              .groups = as_int(groups),
+              .bias = bias != nullptr};
   const std::int64_t in = transposed ? weight->shape[0] : weight->shape[1] * groups;
   if (in != conv.in_channels || (bias != nullptr && bias->shape != Sizes{out})) {
-    refuse(call, fmt::format("its weight has {} input channels, its input {}", in,
-                             conv.in_channels));
+    refuse(call,
+           fmt::format("its weight has {} input channels, its input {}", in, conv.in_channels));
   }
   for (std::size_t i = 0; i < rank; ++i) {
     const std::size_t a = axes[i];
@@ -75,8 +77,8 @@ void Importer::convolution(const Call& call) {
   NodeId input = x.node;
   std::shared_ptr<const float> data = weight->data;
   if (transposed) {
-    input = transposed_input(call, input, numbers, axes,
-                             triple(call, "output_padding", rank, {0}), conv);
+    input = transposed_input(call, input, numbers, axes, triple(call, "output_padding", rank, {0}),
+                             conv);
     data = computed_constant({weight->elements()}, turned(*weight, groups)).data;
   } else if (const auto* pad = std::get_if<Pad>(&graph_.node(input).op)) {
     // Zeros around zeros are one padding.
@@ -102,8 +104,9 @@ NodeId Importer::transposed_input(const Call& call, NodeId x, const WindowNumber
     const std::size_t a = axes[i];
     const std::int64_t reach = numbers.dilation[i] * (numbers.kernel[i] - 1) - numbers.padding[i];
     if (reach < 0 || numbers.stride[i] < 1 || reach > (1 << 16)) {
-      refuse(call, "a transposed convolution whose padding is longer than its kernel's reach is not "
-                   "supported");
+      refuse(call,
+             "a transposed convolution whose padding is longer than its kernel's reach is not "
+             "supported");
     }
     spread.step[a] = as_int(numbers.stride[i]);
     conv.padding.before[a] = as_int(reach);
@@ -136,7 +139,8 @@ void Importer::batch_norm(const Call& call) {
   const NodeId id = add(call, op, {x.node}, name);
   const auto constant_of = [&](float value) {
     return computed_constant({channels},
-                             std::vector<float>(static_cast<std::size_t>(channels), value)).data;
+                             std::vector<float>(static_cast<std::size_t>(channels), value))
+        .data;
   };
   add_weight(name + ".weight", {channels}, weight != nullptr ? weight->data : constant_of(1));
   add_weight(name + ".bias", {channels}, bias != nullptr ? bias->data : constant_of(0));
@@ -211,11 +215,13 @@ void Importer::dense(const Call& call, const Activation& given, const ConstantTe
   NodeId id = 0;
   if (channels_last && in.positions() == 1) {
     id = add(call,
-             Linear{.in_features = in.channels, .out_features = as_int(weight.shape[0]),
+             Linear{.in_features = in.channels,
+                    .out_features = as_int(weight.shape[0]),
                     .bias = bias != nullptr},
              {x.node}, name);
   } else {
-    Conv3d conv{.in_channels = in.channels, .out_channels = as_int(weight.shape[0]),
+    Conv3d conv{.in_channels = in.channels,
+                .out_channels = as_int(weight.shape[0]),
                 .bias = bias != nullptr};
     if (!channels_last) conv.kernel = in.size;
     id = add(call, conv, {x.node}, name);
@@ -243,8 +249,9 @@ void Importer::max_pool(const Call& call) {
   Activation x = activation(call, "self");
   const std::size_t rank = rank_in_name(call.operation);
   const Sizes kernel = triple(call, "kernel_size", rank, {1});
-  const Sizes stride = triple(call, "stride", rank, kernel), dilation =
-      triple(call, "dilation", rank, {1}), padding = triple(call, "padding", rank, {0});
+  const Sizes stride = triple(call, "stride", rank, kernel),
+              dilation = triple(call, "dilation", rank, {1}),
+              padding = triple(call, "padding", rank, {0});
   if (std::ranges::any_of(dilation, [](std::int64_t d) { return d != 1; })) {
     refuse(call, "a maximum over dilated windows is not supported");
   }
@@ -364,8 +371,8 @@ void Importer::mean(const Call& call) {
       continue;
     }
     for (const AxisPart& part : x.layout[i]) {
-      const std::size_t a = static_cast<std::size_t>(part.kind) -
-                            static_cast<std::size_t>(AxisKind::kTime);
+      const std::size_t a =
+          static_cast<std::size_t>(part.kind) - static_cast<std::size_t>(AxisKind::kTime);
       if (part.kind < AxisKind::kTime || part.size != shape(x.node).size[a]) {
         refuse(call, "a mean over anything but whole axes of T, H, W is not supported");
       }
@@ -387,8 +394,8 @@ void Importer::maximum(const Call& call) {
       continue;
     }
     for (const AxisPart& part : x.layout[i]) {
-      const std::size_t a = static_cast<std::size_t>(part.kind) -
-                            static_cast<std::size_t>(AxisKind::kTime);
+      const std::size_t a =
+          static_cast<std::size_t>(part.kind) - static_cast<std::size_t>(AxisKind::kTime);
       if (part.kind < AxisKind::kTime || part.size != shape(x.node).size[a]) {
         refuse(call, "a maximum over anything but whole axes of T, H, W is not supported");
       }

@@ -57,8 +57,7 @@ Importer::Value Importer::taken(const Call& call, const Value& x, std::size_t ax
     refuse(call, "takes a part of an axis that is neither channels nor T, H or W alone");
   }
   SelectChannels op{channel_order(a->layout, static_cast<int>(axis), positions)};
-  result.layout[axis] = {
-      {AxisKind::kChannel, static_cast<std::int64_t>(positions.size()), 1}};
+  result.layout[axis] = {{AxisKind::kChannel, static_cast<std::int64_t>(positions.size()), 1}};
   result.layout = with_ordered_channels(std::move(result.layout));
   result.node = add(call, std::move(op), {a->node});
   return result;
@@ -75,16 +74,16 @@ void Importer::slice(const Call& call) {
     return std::min(given, from[at]);
   };
   const std::int64_t begin = bound("start", 0);
-  const std::int64_t end = has(call, "length") ? begin + std::min(integer(call, "length", 0), from[at])
-                                               : bound("end", from[at]);
+  const std::int64_t end = has(call, "length")
+                               ? begin + std::min(integer(call, "length", 0), from[at])
+                               : bound("end", from[at]);
   const std::int64_t step = integer(call, "step", 1);
   if (step < 1 || begin >= end || end > from[at]) refuse(call, "an empty slice");
   if (begin == 0 && end == from[at] && step == 1) {
     give(call, x, alias(call));
     return;
   }
-  give(call, taken(call, x, at, counted(begin, (end - begin - 1) / step + 1, step)),
-       alias(call));
+  give(call, taken(call, x, at, counted(begin, (end - begin - 1) / step + 1, step)), alias(call));
 }
 
 void Importer::select(const Call& call) {
@@ -96,8 +95,7 @@ void Importer::select(const Call& call) {
   if (index < 0) index += from[at];
   const Value one = taken(call, x, at, {index});
   from.erase(from.begin() + static_cast<std::ptrdiff_t>(at));
-  give(call, reshaped(call, one, std::move(from)),
-       alias(call));
+  give(call, reshaped(call, one, std::move(from)), alias(call));
 }
 
 namespace {
@@ -107,7 +105,8 @@ std::vector<std::int64_t> as_positions(const ConstantTensor& constant, std::int6
   for (std::int64_t i = 0; i < constant.elements(); ++i) {
     const auto value = static_cast<double>(constant.data.get()[i]);
     const auto whole = std::isfinite(value) && std::abs(value) < 1e9
-                           ? static_cast<std::int64_t>(value) : std::int64_t{-1};
+                           ? static_cast<std::int64_t>(value)
+                           : std::int64_t{-1};
     positions.push_back(whole < 0 ? whole + size : whole);
   }
   return positions;
@@ -121,7 +120,8 @@ void Importer::index_select(const Call& call) {
   const Sizes from = a != nullptr ? sizes(a->layout) : std::get<ConstantTensor>(x).shape;
   const std::size_t at = axis(call, integer(call, "dim", 0), from.size());
   const ConstantTensor* positions = constant(call, "index");
-  if (positions == nullptr || positions->elements() > kLongestAxis) refuse(call, "its index is none");
+  if (positions == nullptr || positions->elements() > kLongestAxis)
+    refuse(call, "its index is none");
   give(call, taken(call, x, at, as_positions(*positions, from[at])));
 }
 
@@ -141,7 +141,8 @@ void Importer::index(const Call& call) {
   }
   if (!at) refuse(call, "its indices are none");
   const auto* positions = std::get_if<ConstantTensor>(&value(call, (*names)[*at].name));
-  if (positions == nullptr || positions->shape.size() != 1 || positions->elements() > kLongestAxis) {
+  if (positions == nullptr || positions->shape.size() != 1 ||
+      positions->elements() > kLongestAxis) {
     refuse(call, "its index is no constant list of positions");
   }
   give(call, taken(call, x, *at, as_positions(*positions, from[*at])));
@@ -309,7 +310,8 @@ void Importer::upsample(const Call& call) {
   const std::vector<std::size_t> window = window_axes(call, x, rank);
   Sizes wanted = integers(call, has(call, "output_size") ? "output_size" : "size", {});
   const Argument* factors = argument(call, "scale_factors");
-  if (wanted.empty() && factors != nullptr && std::holds_alternative<std::vector<double>>(*factors)) {
+  if (wanted.empty() && factors != nullptr &&
+      std::holds_alternative<std::vector<double>>(*factors)) {
     const auto& list = std::get<std::vector<double>>(*factors);
     for (std::size_t i = 0; i < std::min(rank, list.size()); ++i) {
       const double size = std::floor(shape(x.node).size[window[i]] * list[i]);

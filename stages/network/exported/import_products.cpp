@@ -134,8 +134,8 @@ void Importer::negate(const Call& call) {
 /// add, sub, rsub
 void Importer::add_values(const Call& call) {
   const bool reversed = call.operation.starts_with("aten.rsub");
-  const double sign = (call.operation.find("sub") == std::string::npos ? 1 : -1) *
-                      number(call, "alpha", 1);
+  const double sign =
+      (call.operation.find("sub") == std::string::npos ? 1 : -1) * number(call, "alpha", 1);
   const Value first = operand(call, reversed ? "other" : "self");
   const Value second = operand(call, reversed ? "self" : "other");
   const auto* a = std::get_if<ConstantTensor>(&first);
@@ -216,11 +216,12 @@ bool Importer::is_bounded_value(NodeId id) const {
       if (is_bounded(*function)) return true;
       return false;
     }
-    const bool moves =
-        std::holds_alternative<SelectChannels>(node.op) ||
-        std::holds_alternative<SelectPositions>(node.op) ||
-        std::holds_alternative<BatchNorm3d>(node.op) || std::holds_alternative<Pad>(node.op) ||
-        std::holds_alternative<GlobalAverage>(node.op) || std::holds_alternative<AvgPool3d>(node.op);
+    const bool moves = std::holds_alternative<SelectChannels>(node.op) ||
+                       std::holds_alternative<SelectPositions>(node.op) ||
+                       std::holds_alternative<BatchNorm3d>(node.op) ||
+                       std::holds_alternative<Pad>(node.op) ||
+                       std::holds_alternative<GlobalAverage>(node.op) ||
+                       std::holds_alternative<AvgPool3d>(node.op);
     if (!moves) return false;
     id = node.inputs[0];
   }
@@ -326,9 +327,9 @@ void Importer::choose(const Call& call) {
   }
   const auto yes = constant_combined(*c, *a, [](double x, double y) { return x != 0 ? y : 0; });
   const auto no = constant_combined(*c, *b, [](double x, double y) { return x != 0 ? 0 : y; });
-  const auto result =
-      yes && no ? constant_combined(*yes, *no, [](double x, double y) { return x + y; })
-                : std::nullopt;
+  const auto result = yes && no
+                          ? constant_combined(*yes, *no, [](double x, double y) { return x + y; })
+                          : std::nullopt;
   if (!result) refuse(call, "its constants do not fit one another");
   give(call, *result);
 }
@@ -351,8 +352,9 @@ void Importer::number_range(const Call& call) {
     // As PyTorch does it: in float32 from both ends, so that the last is exact.
     const bool late = call.operation == "aten.linspace" && 2 * i >= static_cast<int>(count);
     const auto narrow_step = static_cast<float>(step);
-    values.push_back(late ? static_cast<float>(end) - narrow_step * static_cast<float>(count - 1 - i)
-                          : static_cast<float>(first) + narrow_step * static_cast<float>(i));
+    values.push_back(late
+                         ? static_cast<float>(end) - narrow_step * static_cast<float>(count - 1 - i)
+                         : static_cast<float>(first) + narrow_step * static_cast<float>(i));
   }
   const std::int64_t n = static_cast<std::int64_t>(values.size());
   if (integer(call, "dtype", 7) <= 5) {

@@ -14,13 +14,14 @@ void Importer::same(const Call& call) {
     const Argument* given = argument(call, name);
     const auto* tensor = given == nullptr ? nullptr : std::get_if<TensorName>(given);
     if (tensor == nullptr) continue;
-    if (boolean(call, "train", false)) refuse(call, "in training mode; call eval() before the export");
+    if (boolean(call, "train", false))
+      refuse(call, "in training mode; call eval() before the export");
     Value result = value(call, tensor->name);
     // A conversion to integers cuts off what is behind the point.
     const std::int64_t type = integer(call, "dtype", 7);
     if (auto* constant = std::get_if<ConstantTensor>(&result); constant != nullptr && type <= 5) {
-      const auto cut = constant_combined(*constant, *constant,
-                                         [](double a, double) { return std::trunc(a); });
+      const auto cut =
+          constant_combined(*constant, *constant, [](double a, double) { return std::trunc(a); });
       if (!cut) refuse(call, "an empty or too large constant");
       result = *cut;
     }
@@ -110,7 +111,8 @@ void Importer::unflatten(const Call& call) {
   const std::int64_t whole = wanted[at];
   if (const auto open = std::ranges::find(inner, -1); open != inner.end()) {
     std::int64_t rest = 1;
-    for (const std::int64_t size : inner) rest *= size == -1 ? 1 : std::clamp<std::int64_t>(size, 1, whole);
+    for (const std::int64_t size : inner)
+      rest *= size == -1 ? 1 : std::clamp<std::int64_t>(size, 1, whole);
     *open = whole / std::max<std::int64_t>(rest, 1);
   }
   wanted.erase(wanted.begin() + static_cast<std::ptrdiff_t>(at));
@@ -125,8 +127,7 @@ Importer::Value Importer::permuted(const Call& call, const Value& x,
     for (const std::size_t i : order) layout.push_back(a->layout[i]);
     return Activation{a->node, std::move(layout), a->softmax};
   }
-  const auto result =
-      constant_permuted(std::get<ConstantTensor>(x), {order.begin(), order.end()});
+  const auto result = constant_permuted(std::get<ConstantTensor>(x), {order.begin(), order.end()});
   if (!result) refuse(call, "an empty or too large constant");
   return *result;
 }

@@ -79,10 +79,10 @@ const std::map<std::string_view, Importer::Handler>& Importer::handlers() {
          "aten.alpha_dropout", "aten.float", "aten.type_as"});
     put(&Importer::nothing, {"aten._assert_tensor_metadata", "aten._assert_async",
                              "aten._assert_scalar", "aten.sym_constrain_range_for_size"});
-    put(&Importer::softmax, {"aten.softmax", "aten._softmax", "aten.log_softmax",
-                             "aten._log_softmax"});
-    put(&Importer::view, {"aten.view", "aten.reshape", "aten._unsafe_view", "aten.view_copy",
-                          "aten._reshape_copy"});
+    put(&Importer::softmax,
+        {"aten.softmax", "aten._softmax", "aten.log_softmax", "aten._log_softmax"});
+    put(&Importer::view,
+        {"aten.view", "aten.reshape", "aten._unsafe_view", "aten.view_copy", "aten._reshape_copy"});
     put(&Importer::flatten, {"aten.flatten"});
     put(&Importer::unflatten, {"aten.unflatten"});
     put(&Importer::permute, {"aten.permute", "aten.permute_copy"});
@@ -99,14 +99,13 @@ const std::map<std::string_view, Importer::Handler>& Importer::handlers() {
     put(&Importer::split, {"aten.chunk", "aten.split", "aten.split_with_sizes"});
     put(&Importer::unbind, {"aten.unbind"});
     put(&Importer::pad, {"aten.pad", "aten.constant_pad_nd"});
-    put(&Importer::upsample, {"aten.upsample_nearest1d", "aten.upsample_nearest2d",
-                              "aten.upsample_nearest3d"});
+    put(&Importer::upsample,
+        {"aten.upsample_nearest1d", "aten.upsample_nearest2d", "aten.upsample_nearest3d"});
     put(&Importer::relu, {"aten.relu"});
     put(&Importer::function,
-        {"aten.sigmoid", "aten.hardsigmoid", "aten.tanh", "aten.erf", "aten.silu",
-         "aten.hardswish", "aten.mish", "aten.gelu", "aten.softplus", "aten.elu", "aten.selu",
-         "aten.leaky_relu", "aten.relu6", "aten.hardtanh", "aten.clamp", "aten.clamp_min",
-         "aten.clamp_max"});
+        {"aten.sigmoid", "aten.hardsigmoid", "aten.tanh", "aten.erf", "aten.silu", "aten.hardswish",
+         "aten.mish", "aten.gelu", "aten.softplus", "aten.elu", "aten.selu", "aten.leaky_relu",
+         "aten.relu6", "aten.hardtanh", "aten.clamp", "aten.clamp_min", "aten.clamp_max"});
     put(&Importer::prelu, {"aten.prelu", "aten._prelu_kernel"});
     put(&Importer::add_values, {"aten.add", "aten.sub", "aten.rsub", "aten.subtract"});
     put(&Importer::multiply, {"aten.mul", "aten.div", "aten.multiply", "aten.divide"});
@@ -144,8 +143,8 @@ Network Importer::run(int output) {
   }
   const auto found = values_.find(name);
   if (found == values_.end() || !std::holds_alternative<Activation>(found->second)) {
-    refuse_file(program_.path, fmt::format("its output '{}' does not come from the clip",
-                                           printable(name)));
+    refuse_file(program_.path,
+                fmt::format("its output '{}' does not come from the clip", printable(name)));
   }
   return finish(std::get<Activation>(found->second));
 }
@@ -178,7 +177,8 @@ void Importer::import(const Call& call) {
   if (in_place) operation.pop_back();
   const auto handler = handlers().find(operation);
   if (handler == handlers().end()) {
-    refuse(call, fmt::format("the operation is not supported; docs/networks.md lists those that are"));
+    refuse(call,
+           fmt::format("the operation is not supported; docs/networks.md lists those that are"));
   }
   (this->*handler->second)(call);
   if (!in_place) return;
@@ -265,8 +265,7 @@ Activation Importer::ordered(const Call& call, Activation a) {
   return a;
 }
 
-std::optional<std::size_t> Importer::position_axis_of(const Activation& a,
-                                                      std::size_t axis) const {
+std::optional<std::size_t> Importer::position_axis_of(const Activation& a, std::size_t axis) const {
   const AxisParts& parts = a.layout[axis];
   for (std::size_t p = 0; p < 3; ++p) {
     const auto size = shape(a.node).size[p];
@@ -283,7 +282,8 @@ std::vector<std::size_t> Importer::window_axes(const Call& call, Activation& a, 
                              fmt::join(sizes(a.layout), "x"), rank));
   }
   std::vector<std::size_t> result(rank);
-  std::size_t limit = 3;  // axes from last to first take W, H, T, one of size 1 the next that is free
+  std::size_t limit =
+      3;  // axes from last to first take W, H, T, one of size 1 the next that is free
   for (std::size_t i = rank; i-- > 0;) {
     if (const auto known = position_axis_of(a, i + 2)) {
       result[i] = *known;

@@ -37,7 +37,8 @@ class Importer {
   explicit Importer(const ExportedProgram& program);
 
   /// @param output which of the program's outputs gives the logits
-  /// @throws SystemError a call that is not known, or cannot be led through; names node and operation
+  /// @throws SystemError a call that is not known, or cannot be led through; names node and
+  /// operation
   Network run(int output);
 
   /// What was left out of the graph, as sentences.
@@ -65,7 +66,8 @@ class Importer {
   bool boolean(const Call& call, std::string_view name, bool otherwise) const;
   std::string word(const Call& call, std::string_view name, std::string_view otherwise) const;
   Sizes integers(const Call& call, std::string_view name, const Sizes& otherwise) const;
-  Sizes triple(const Call& call, std::string_view name, std::size_t rank, const Sizes& otherwise) const;
+  Sizes triple(const Call& call, std::string_view name, std::size_t rank,
+               const Sizes& otherwise) const;
   /// The argument as a tensor; a number is one of no axes.
   Value operand(const Call& call, std::string_view name) const;
   const Value& value(const Call& call, const std::string& name) const;
@@ -86,8 +88,8 @@ class Importer {
   void give_node(const Call& call, NodeId node, Layout layout);
   /// The same values, channels in the order in which the layout counts them.
   Activation ordered(const Call& call, Activation a);
-  /// Which of T, H, W each of the last `rank` axes of a tensor [batch, channels, …] is; the channels
-  /// are put in order.
+  /// Which of T, H, W each of the last `rank` axes of a tensor [batch, channels, …] is; the
+  /// channels are put in order.
   std::vector<std::size_t> window_axes(const Call& call, Activation& a, std::size_t rank);
   std::optional<std::size_t> position_axis_of(const Activation& a, std::size_t axis) const;
   /// The layout with the axes of a window as long as the node's result says.

@@ -1,10 +1,12 @@
 // Where the channels and positions of a node's value are in an exported tensor.
 //
-// A network's code views, permutes, splits and merges axes. None of that computes anything, so it only
-// changes this description: every axis of the exported tensor is a list of parts, outermost first, and
-// a part counts through batch, channels, T, H or W of a node in steps. Axes of size 1 have no parts.
+// A network's code views, permutes, splits and merges axes. None of that computes anything, so it
+// only changes this description: every axis of the exported tensor is a list of parts, outermost
+// first, and a part counts through batch, channels, T, H or W of a node in steps. Axes of size 1
+// have no parts.
 //
-//   [B, C, T, H, W], C = 6, viewed as [B, 2, 3, T, H, W]:  {batch} {C 2 by 3} {C 3 by 1} {T} {H} {W}
+//   [B, C, T, H, W], C = 6, viewed as [B, 2, 3, T, H, W]:  {batch} {C 2 by 3} {C 3 by 1} {T} {H}
+//   {W}
 #pragma once
 
 #include <cstdint>

@@ -55,9 +55,10 @@ void want_classifier_at_the_end(const NetworkGraph& graph, const std::string& pa
   if (std::holds_alternative<GlobalAverage>(graph.node(end).op)) end = graph.node(end).inputs[0];
   const Node& node = graph.node(end);
   if (is_layer(node)) return;
-  refuse_file(path, fmt::format("ends with node '{}' ({}), not with a layer that gives the logits, or "
-                                "the mean of one over its positions",
-                                node.name, op_name(node.op)));
+  refuse_file(path,
+              fmt::format("ends with node '{}' ({}), not with a layer that gives the logits, or "
+                          "the mean of one over its positions",
+                          node.name, op_name(node.op)));
 }
 
 std::string describe_layer(const Node& node, const TensorShape& shape, int depth) {
@@ -126,8 +127,7 @@ ImportedNetwork import_program(const ExportedProgram& program, int output) {
 
 Network load_any_network(const NetworkOptions& options) {
   if (options.type != kExportedType) return load_network(options);
-  ImportedNetwork imported =
-      import_program(read_exported_program(options.file), options.output);
+  ImportedNetwork imported = import_program(read_exported_program(options.file), options.output);
   Network& network = imported.network;
   if (options.input_size && *options.input_size != imported.clip_size) {
     const Triple& is = *options.input_size;

@@ -13,15 +13,16 @@ namespace cfp {
 
 struct ImportedNetwork {
   Network network;
-  Triple clip_size{};               ///< T, H, W of the clip that it was exported for
-  std::vector<std::string> notes;   ///< what was left out of the graph, as sentences
-  std::vector<std::string> outputs; ///< names of all its outputs
+  Triple clip_size{};                ///< T, H, W of the clip that it was exported for
+  std::vector<std::string> notes;    ///< what was left out of the graph, as sentences
+  std::vector<std::string> outputs;  ///< names of all its outputs
 };
 
 /// Makes a graph of an exported program. Layers have the names of their parameters.
 ///
 /// @param output which of several outputs gives the logits; what leads only to others is left out
-/// @throws SystemError an operation that is not known or cannot be led through; names it and its node
+/// @throws SystemError an operation that is not known or cannot be led through; names it and its
+/// node
 /// @throws ConfigError there is no such output
 ImportedNetwork import_program(const ExportedProgram& program, int output = 0);
 

@@ -27,15 +27,15 @@ constexpr std::int64_t kMostElements = std::int64_t{1} << 31;
 
 /// Element types by their number in the format (torch/_export/serde/schema.py, ScalarType).
 constexpr std::array<std::pair<int, DType>, 10> kTypes{{{1, DType::kUInt8},
-                                                       {2, DType::kInt8},
-                                                       {3, DType::kInt16},
-                                                       {4, DType::kInt32},
-                                                       {5, DType::kInt64},
-                                                       {6, DType::kFloat16},
-                                                       {7, DType::kFloat32},
-                                                       {8, DType::kFloat64},
-                                                       {12, DType::kBool},
-                                                       {13, DType::kBFloat16}}};
+                                                        {2, DType::kInt8},
+                                                        {3, DType::kInt16},
+                                                        {4, DType::kInt32},
+                                                        {5, DType::kInt64},
+                                                        {6, DType::kFloat16},
+                                                        {7, DType::kFloat32},
+                                                        {8, DType::kFloat64},
+                                                        {12, DType::kBool},
+                                                        {13, DType::kBFloat16}}};
 
 class ProgramReader {
  public:
@@ -103,7 +103,8 @@ class ProgramReader {
     return value.get<std::string>();
   }
   std::int64_t integer(const json& value) const {
-    if (!value.is_number_integer()) refuse_file(path_, "its graph has no integer where one belongs");
+    if (!value.is_number_integer())
+      refuse_file(path_, "its graph has no integer where one belongs");
     return value.get<std::int64_t>();
   }
   /// An integer that may be wrapped as a symbol of constant value.
@@ -124,9 +125,10 @@ class ProgramReader {
     const std::int64_t major = integer(at(at(model, "schema_version"), "major"));
     // 8 came with PyTorch 2.5; the names used here are the same since.
     if (major != 8) {
-      refuse_file(path_, fmt::format("was written with version {} of the format, known is 8; export "
-                                     "it again with PyTorch 2.13",
-                                     major));
+      refuse_file(path_,
+                  fmt::format("was written with version {} of the format, known is 8; export "
+                              "it again with PyTorch 2.13",
+                              major));
     }
   }
 
@@ -135,8 +137,7 @@ class ProgramReader {
   /// Tensors that one of the two lists names, by their names in the module.
   std::map<std::string, ConstantTensor> read_tensors(const std::string& folder) const {
     std::map<std::string, ConstantTensor> tensors;
-    const std::string config =
-        fmt::format("{}data/{}/model_{}_config.json", root_, folder, folder);
+    const std::string config = fmt::format("{}data/{}/model_{}_config.json", root_, folder, folder);
     if (archive_.find(config) == nullptr) return tensors;
     const json file = parse(config);
     const json& entries = at(file, "config");
@@ -175,12 +176,11 @@ class ProgramReader {
     const ByteView storage = archive_.data(raw);
     // A tensor that repeats its numbers may have more elements than bytes, but not without end.
     if (elements > 64 * static_cast<std::int64_t>(storage.size()) + 64) {
-      refuse_file(path_, fmt::format("tensor '{}' repeats too few numbers too often",
-                                     printable(name)));
+      refuse_file(path_,
+                  fmt::format("tensor '{}' repeats too few numbers too often", printable(name)));
     }
-    stored.data = tensor_bytes(storage, stored.dtype,
-                               constant_integer(at(meta, "storage_offset")), stored.shape,
-                               stored.stride, path_, name);
+    stored.data = tensor_bytes(storage, stored.dtype, constant_integer(at(meta, "storage_offset")),
+                               stored.shape, stored.stride, path_, name);
     return {name, stored.shape, float_data(stored, path_)};
   }
 

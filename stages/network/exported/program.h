@@ -1,8 +1,9 @@
-// What a `torch.export` archive (.pt2) holds, as plain data: the graph of ATen calls and its tensors.
+// What a `torch.export` archive (.pt2) holds, as plain data: the graph of ATen calls and its
+// tensors.
 //
 // Nothing is executed. The archive is a zip of stored entries: `models/<model>.json` is the graph,
-// `data/weights/` and `data/constants/` hold raw tensors and a JSON of their names, types, shapes and
-// strides. Everything in it is checked before it is used.
+// `data/weights/` and `data/constants/` hold raw tensors and a JSON of their names, types, shapes
+// and strides. Everything in it is checked before it is used.
 //
 //   const ExportedProgram program = read_exported_program("network.pt2");
 //   for (const Call& call : program.calls) …
@@ -34,14 +35,14 @@ struct TensorName {
 };
 
 /// Nothing where an optional argument is left out.
-using Argument = std::variant<std::monostate, bool, std::int64_t, double, std::string,
-                              std::vector<std::int64_t>, std::vector<double>,
-                              TensorName, std::vector<TensorName>>;
+using Argument =
+    std::variant<std::monostate, bool, std::int64_t, double, std::string, std::vector<std::int64_t>,
+                 std::vector<double>, TensorName, std::vector<TensorName>>;
 
 /// One ATen call.
 struct Call {
-  std::string name;      ///< of the graph's node: `conv3d_4`
-  std::string operation; ///< without overload: `aten.conv3d`
+  std::string name;       ///< of the graph's node: `conv3d_4`
+  std::string operation;  ///< without overload: `aten.conv3d`
   std::map<std::string, Argument, std::less<>> arguments;
   std::vector<std::string> results;
 
@@ -60,7 +61,8 @@ struct ExportedProgram {
 
 /// Reads an archive.
 ///
-/// @throws SystemError cannot be read, is no such archive or of another version, is damaged, has more
+/// @throws SystemError cannot be read, is no such archive or of another version, is damaged, has
+/// more
 ///         than one input or sizes that are not constant
 ExportedProgram read_exported_program(const std::string& path);
 

@@ -73,8 +73,8 @@ TEST(Options, ReadsTheTarget) {
 }
 
 TEST(Options, TakesAnExportedNetwork) {
-  const ResolvedConfig config = resolve({"network.type=exported", "network.file=net.pt2", "network.output=1",
-               "network.checkpoint=null"});
+  const ResolvedConfig config = resolve({"network.type=exported", "network.file=net.pt2",
+                                         "network.output=1", "network.checkpoint=null"});
   EXPECT_EQ(config.network.type, "exported");
   EXPECT_EQ(config.network.file, "net.pt2");
   EXPECT_EQ(config.network.output, 1);
@@ -96,14 +96,13 @@ TEST(Options, RefusesWhatDoesNotGoTogether) {
               HasSubstr("network.file: must be given with `type: exported`"));
   EXPECT_THAT(config_error_of([] { resolve({"network.file=net.pt2"}); }),
               HasSubstr("network.file: belongs to `type: exported` alone"));
-  EXPECT_THAT(
-      config_error_of([] {
-        resolve({"network.type=exported", "network.file=net.pt2"});
-      }),
-      HasSubstr("network.checkpoint: `type: exported` has its weights in network.file"));
   EXPECT_THAT(config_error_of([] {
-                resolve({"network.type=exported", "network.file=net.pt2",
-                         "network.checkpoint=null", "network.base_width=8"});
+                resolve({"network.type=exported", "network.file=net.pt2"});
+              }),
+              HasSubstr("network.checkpoint: `type: exported` has its weights in network.file"));
+  EXPECT_THAT(config_error_of([] {
+                resolve({"network.type=exported", "network.file=net.pt2", "network.checkpoint=null",
+                         "network.base_width=8"});
               }),
               HasSubstr("network.base_width: changes a built-in architecture"));
   EXPECT_THAT(

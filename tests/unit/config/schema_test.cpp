@@ -59,8 +59,9 @@ INSTANTIATE_TEST_SUITE_P(
         ValueCase{"explain.threshold", "1", ""},
         ValueCase{"explain.threshold", "-0.1", "expected number from 0 to 1; got '-0.1'"},
         ValueCase{"explain.target", "air drumming", ""}, ValueCase{"explain.target", "7", ""},
-        ValueCase{"explain.target", "-7",
-                  "expected label | prediction | top_k, or text or integer from 0 to 100000; got '-7'"},
+        ValueCase{
+            "explain.target", "-7",
+            "expected label | prediction | top_k, or text or integer from 0 to 100000; got '-7'"},
         ValueCase{"explain.depth", "all", ""}, ValueCase{"explain.depth", "[layer4.2.conv3]", ""},
         ValueCase{"explain.depth", "al",
                   "expected all, or integer from 1 to 10000, or list of words; got 'al' (did you "

@@ -1,11 +1,11 @@
 // What an importer of exported networks refuses, and how it says so; layouts of axes by themselves.
 //
 // Whole networks against PyTorch: tests/golden/exported_test.cpp.
-#include <gmock/gmock.h>
-#include <gtest/gtest.h>
-
 #include <fstream>
 #include <iterator>
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
 
 #include "stages/core/errors.h"
 #include "stages/network/exported/layout.h"
@@ -24,10 +24,10 @@ std::string read_file(const std::string& name) {
 }
 
 ImportedNetwork import_bytes(const std::string& archive, int output = 0) {
-  return import_program(
-      parse_exported_program({reinterpret_cast<const std::uint8_t*>(archive.data()), archive.size()},
-                             nullptr, "net.pt2"),
-      output);
+  return import_program(parse_exported_program(
+                            {reinterpret_cast<const std::uint8_t*>(archive.data()), archive.size()},
+                            nullptr, "net.pt2"),
+                        output);
 }
 
 /// The graph of the corpus with one text replaced by another.
@@ -60,22 +60,24 @@ TEST(Exported, ImportsTheCorpus) {
 }
 
 TEST(Exported, NamesNodeAndOperationThatAreNotKnown) {
-  EXPECT_THAT(refusal_of(graph_with("torch.ops.aten.max_pool3d.default", "torch.ops.aten.sort.default")),
-              AllOf(HasSubstr("'net.pt2': node 'max_pool3d' (aten.sort)"),
-                    HasSubstr("not supported")));
+  EXPECT_THAT(
+      refusal_of(graph_with("torch.ops.aten.max_pool3d.default", "torch.ops.aten.sort.default")),
+      AllOf(HasSubstr("'net.pt2': node 'max_pool3d' (aten.sort)"), HasSubstr("not supported")));
 }
 
 TEST(Exported, RefusesAFunctionOnTheWayToTheClassThatIsNotZeroAtZero) {
-  EXPECT_THAT(refusal_of(graph_with("torch.ops.aten.silu.default", "torch.ops.aten.sigmoid.default")),
-              AllOf(HasSubstr("node 'silu' (sigmoid)"), HasSubstr("can only make a gate")));
+  EXPECT_THAT(
+      refusal_of(graph_with("torch.ops.aten.silu.default", "torch.ops.aten.sigmoid.default")),
+      AllOf(HasSubstr("node 'silu' (sigmoid)"), HasSubstr("can only make a gate")));
 }
 
 TEST(Exported, RefusesAProductOfWhichNeitherOperandIsTheGate) {
   // x * x
-  EXPECT_THAT(refusal_of(graph_with("torch.ops.aten.silu.default\",\"inputs\":[",
-                                    "torch.ops.aten.mul.Tensor\",\"inputs\":[{\"name\":\"other\",\"arg\":"
-                                    "{\"as_tensor\":{\"name\":\"getitem\"}},\"kind\":1},")),
-              AllOf(HasSubstr("(aten.mul)"), HasSubstr("which of its operands is the gate")));
+  EXPECT_THAT(
+      refusal_of(graph_with("torch.ops.aten.silu.default\",\"inputs\":[",
+                            "torch.ops.aten.mul.Tensor\",\"inputs\":[{\"name\":\"other\",\"arg\":"
+                            "{\"as_tensor\":{\"name\":\"getitem\"}},\"kind\":1},")),
+      AllOf(HasSubstr("(aten.mul)"), HasSubstr("which of its operands is the gate")));
 }
 
 TEST(Exported, RefusesSizesThatAreNotConstant) {
@@ -91,7 +93,8 @@ TEST(Exported, RefusesOtherVersionsAndOtherFiles) {
 }
 
 TEST(Exported, NamesTheOutputsThatThereAre) {
-  EXPECT_THROW(import_bytes(archive_around(read_file("exported_graph/calls.json")), 3), ConfigError);
+  EXPECT_THROW(import_bytes(archive_around(read_file("exported_graph/calls.json")), 3),
+               ConfigError);
 }
 
 TEST(Exported, RefusesEveryTruncationAndDamageAsAFile) {
@@ -123,8 +126,11 @@ TEST(Exported, SurvivesDeepNesting) {
 // ---- layouts -----------------------------------------------------------------------------------
 
 Layout clip_layout(std::int64_t channels) {
-  return {{}, whole_axis(AxisKind::kChannel, channels), whole_axis(AxisKind::kTime, 4),
-          whole_axis(AxisKind::kHeight, 6), whole_axis(AxisKind::kWidth, 5)};
+  return {{},
+          whole_axis(AxisKind::kChannel, channels),
+          whole_axis(AxisKind::kTime, 4),
+          whole_axis(AxisKind::kHeight, 6),
+          whole_axis(AxisKind::kWidth, 5)};
 }
 
 TEST(Layout, FollowsAChannelShuffle) {

@@ -141,8 +141,8 @@ TEST_P(Kernels, ScaleAGradient) {
   const at::Tensor scaled = g * scale.view({1, -1, 1, 1, 1});
   EXPECT_TRUE(close_to(scale_gradient(g, scale, {}), scaled, 1e-15));
   EXPECT_TRUE(close_to(scale_gradient(g, scale, add_to), scaled + add_to, 1e-15));
-  const at::Tensor fast = scale_gradient(channels_last_float(g), scale.to(at::kFloat),
-                                         channels_last_float(add_to));
+  const at::Tensor fast =
+      scale_gradient(channels_last_float(g), scale.to(at::kFloat), channels_last_float(add_to));
   EXPECT_TRUE(fast.is_contiguous(at::MemoryFormat::ChannelsLast3d));
   // Two roundings of numbers below 2.
   EXPECT_LE((fast.to(at::kDouble) - scaled - add_to).abs().max().item<double>(), 2 * 0x1p-23);

@@ -175,20 +175,32 @@ at::Tensor reference_adaptive_average(const AdaptiveAverage& op, const at::Tenso
 at::Tensor reference_function(const Pointwise& op, const at::Tensor& x) {
   const at::Tensor up = x.clamp_min(0), down = x.clamp_max(0);
   switch (op.function) {
-    case Function::kSigmoid: return 1 / (1 + (-x).exp());
-    case Function::kHardSigmoid: return ((x + 3) / 6).clamp_min(0).clamp_max(1);
-    case Function::kTanh: return 1 - 2 / ((2 * x).exp() + 1);
-    case Function::kErf: return at::erf(x);
-    case Function::kSilu: return x / (1 + (-x).exp());
-    case Function::kHardSwish: return x * ((x + 3) / 6).clamp_min(0).clamp_max(1);
-    case Function::kGelu: return x * (1 + at::erf(x * std::numbers::sqrt2 / 2)) / 2;
+    case Function::kSigmoid:
+      return 1 / (1 + (-x).exp());
+    case Function::kHardSigmoid:
+      return ((x + 3) / 6).clamp_min(0).clamp_max(1);
+    case Function::kTanh:
+      return 1 - 2 / ((2 * x).exp() + 1);
+    case Function::kErf:
+      return at::erf(x);
+    case Function::kSilu:
+      return x / (1 + (-x).exp());
+    case Function::kHardSwish:
+      return x * ((x + 3) / 6).clamp_min(0).clamp_max(1);
+    case Function::kGelu:
+      return x * (1 + at::erf(x * std::numbers::sqrt2 / 2)) / 2;
     case Function::kGeluTanh:
       return x * (1 + at::tanh(std::sqrt(2 / std::numbers::pi) * (x + 0.044715 * x * x * x))) / 2;
-    case Function::kMish: return x * at::tanh((1 + x.exp()).log());
-    case Function::kSoftplus: return (1 + (op.first * x).exp()).log() / op.first;
-    case Function::kElu: return op.second * (up + op.first * ((op.third * down).exp() - 1));
-    case Function::kLeakyRelu: return up + op.first * down;
-    case Function::kClamp: return x.clamp_min(op.first).clamp_max(op.second);
+    case Function::kMish:
+      return x * at::tanh((1 + x.exp()).log());
+    case Function::kSoftplus:
+      return (1 + (op.first * x).exp()).log() / op.first;
+    case Function::kElu:
+      return op.second * (up + op.first * ((op.third * down).exp() - 1));
+    case Function::kLeakyRelu:
+      return up + op.first * down;
+    case Function::kClamp:
+      return x.clamp_min(op.first).clamp_max(op.second);
   }
   throw std::logic_error("Function out of range");
 }

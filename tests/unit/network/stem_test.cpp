@@ -174,9 +174,8 @@ TEST_P(Stems, GiveTheScoresOfAllEdges) {
 TEST_P(Stems, GiveTheSameGradientWithoutScores) {
   const Expected e = expected(2, 40);
   const Conv3d& op = GetParam().op;
-  const StemGradients alone =
-      stem_gradients(op, stem_runs(op, e.weight.detach().to(at::kFloat)),
-                     channels_last_float(e.g), GetParam().size);
+  const StemGradients alone = stem_gradients(op, stem_runs(op, e.weight.detach().to(at::kFloat)),
+                                             channels_last_float(e.g), GetParam().size);
   EXPECT_TRUE(equal_to(alone.input, gradients(e).input));
   EXPECT_FALSE(alone.scores.defined());
 }

@@ -219,9 +219,10 @@ TEST_F(ExplainerTest, ExplainsTheTopClassesEachAsIfItWereAskedForAlone) {
   ASSERT_THAT(result.pyramids, SizeIs(3));
   for (std::size_t k = 0; k < 3; ++k) {
     const int c = result.pyramids[k].target.class_index;
-    EXPECT_EQ(std::ranges::count_if(result.logits,
-                                    [&](float y) { return y > result.logits[static_cast<std::size_t>(c)]; }),
-              static_cast<std::ptrdiff_t>(k));
+    EXPECT_EQ(
+        std::ranges::count_if(
+            result.logits, [&](float y) { return y > result.logits[static_cast<std::size_t>(c)]; }),
+        static_cast<std::ptrdiff_t>(k));
     Explainer one =
         make_explainer(made_.network, {.target = TargetKind::kClass, .target_class = c});
     const ClipResult alone = explain_one(one, clip);

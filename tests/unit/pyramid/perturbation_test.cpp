@@ -81,8 +81,8 @@ class Perturbation {
         continue;
       } else if (std::holds_alternative<Multiply>(node.op)) {
         // The gate is held constant.
-        values[test::at_node(id)] = values[test::at_node(node.inputs[0])] *
-                                    trace_.values[test::at_node(node.inputs[1])];
+        values[test::at_node(id)] =
+            values[test::at_node(node.inputs[0])] * trace_.values[test::at_node(node.inputs[1])];
       } else {
         values[test::at_node(id)] = executor_.run_node(id, values);
       }

@@ -1,12 +1,12 @@
 // The conservation laws of `excitation` and `response`, and what all scorers promise
 // (docs/method.md, section 2).
+#include <algorithm>
+#include <cmath>
+
 #include <ATen/TensorOperators.h>
 #include <ATen/ops/stack.h>
 #include <ATen/ops/zeros_like.h>
 #include <gtest/gtest.h>
-
-#include <algorithm>
-#include <cmath>
 
 #include "stages/core/errors.h"
 #include "stages/network/builders.h"
@@ -45,12 +45,9 @@ void expect_close(const at::Tensor& found, const at::Tensor& expected, double to
 /// Scores of all kernels and channels of a layer that relevance went through.
 at::Tensor all_scores(const LayerExcitation& layer, int64_t clip) {
   if (layer.scores.defined()) return layer.scores[clip];
-  const auto rows = [&](const at::Tensor& t) {
-    return t[clip].permute({1, 2, 3, 0}).contiguous();
-  };
-  return edge_scores(*layer.weights,
-                     {rows(layer.share), test::all_of(layer.share.size(1)), rows(layer.seen),
-                      test::all_of(layer.seen.size(1))});
+  const auto rows = [&](const at::Tensor& t) { return t[clip].permute({1, 2, 3, 0}).contiguous(); };
+  return edge_scores(*layer.weights, {rows(layer.share), test::all_of(layer.share.size(1)),
+                                      rows(layer.seen), test::all_of(layer.seen.size(1))});
 }
 
 /// Every kernel's relevance is shared out among its channels, except where nothing was seen; and
@@ -85,8 +82,7 @@ void expect_excitation_conserved(const test::TestNetwork& made, at::ScalarType t
             std::vector<at::Tensor> below;
             for (int64_t clip = 0; clip < 2; ++clip) {
               const at::Tensor scores = all_scores(layer, clip);
-              const at::Tensor led_on =
-                  (layer.relevance * (layer.share > 0))[clip].sum({1, 2, 3});
+              const at::Tensor led_on = (layer.relevance * (layer.share > 0))[clip].sum({1, 2, 3});
               expect_close(scores.sum(1), led_on, tolerance);
               below.push_back(scores.sum(0));
             }
@@ -192,8 +188,7 @@ TEST(MakeScorer, ListsNamesWhereOneIsUnknown) {
   EXPECT_THROW(make_scorer("grad"), ConfigError);
 }
 
-class AllScorers
-    : public testing::TestWithParam<std::tuple<std::string, std::string>> {};
+class AllScorers : public testing::TestWithParam<std::tuple<std::string, std::string>> {};
 INSTANTIATE_TEST_SUITE_P(Architectures, AllScorers,
                          testing::Combine(testing::ValuesIn(scorer_names()),
                                           testing::ValuesIn(architecture_names())),
@@ -204,7 +199,8 @@ INSTANTIATE_TEST_SUITE_P(Architectures, AllScorers,
 void expect_same(const ChannelRelevance& one, const ChannelRelevance& other, double tolerance) {
   EXPECT_EQ(one.found, other.found);
   EXPECT_EQ(one.reached, other.reached);
-  const float largest = std::max(1e-30F, std::ranges::max(other.score, {}, [](float s) { return std::abs(s); }));
+  const float largest =
+      std::max(1e-30F, std::ranges::max(other.score, {}, [](float s) { return std::abs(s); }));
   for (std::size_t c = 0; c < one.channels(); ++c) {
     EXPECT_NEAR(one.score[c], other.score[c], tolerance * std::abs(largest)) << "channel " << c;
   }
@@ -255,8 +251,8 @@ TEST_P(AllScorers, JoinFoundKernelsToFoundChannels) {
   const PyramidPlan plan = plan_pyramid(graph, options);
   const auto scorer = make_scorer(method);
   const BoundedInput input(kBounds);
-  const Trace trace = executor.forward(test::formula_clips(made.clip_size, 1, 1),
-                                       scorer->keep(graph, plan));
+  const Trace trace =
+      executor.forward(test::formula_clips(made.clip_size, 1, 1), scorer->keep(graph, plan));
   at::Tensor weights = at::zeros_like(trace.logits);
   weights[0][1].fill_(1);
   const Scores scores =

@@ -111,7 +111,8 @@ class TrainedNetwork : public testing::Test {
     for (std::size_t b = 0; b < classes.size(); ++b) {
       weights[static_cast<int64_t>(b)][classes[b]].fill_(1);
     }
-    const BoundedInput input(InputBounds{{-1, -1, -1}, {1, 1, 1}});  // tubes read it, the scorer doesn't
+    const BoundedInput input(
+        InputBounds{{-1, -1, -1}, {1, 1, 1}});  // tubes read it, the scorer doesn't
     return make_scorer("gradient")
         ->score({executor_, demo().network, trace_, input, plan_, options_}, {weights, classes})
         .relevance;

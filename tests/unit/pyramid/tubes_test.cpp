@@ -37,10 +37,10 @@ struct Explained {
     for (int64_t clip = 0; clip < 2; ++clip) {
       weights[clip][classes[static_cast<std::size_t>(clip)]].fill_(1);
     }
-    relevance = make_scorer("gradient")
-                    ->score({executor, made.network, trace, input, plan, options},
-                            {weights, classes})
-                    .relevance;
+    relevance =
+        make_scorer("gradient")
+            ->score({executor, made.network, trace, input, plan, options}, {weights, classes})
+            .relevance;
   }
 
   std::vector<std::vector<Tube>> tubes() const {
@@ -50,8 +50,7 @@ struct Explained {
   /// The relevance of every value that a tube is taken at.
   std::map<NodeId, at::Tensor> excitation() const {
     std::map<NodeId, at::Tensor> values;
-    walk_excitation(executor, trace, classes, input,
-                    plan_walk(executor.graph(), plan.wanted_tube),
+    walk_excitation(executor, trace, classes, input, plan_walk(executor.graph(), plan.wanted_tube),
                     {[&](NodeId id, const at::Tensor& r) { values[id] = r.clone(); }});
     return values;
   }

@@ -18,10 +18,26 @@ TEST(SafeFileName, KeepsWhatIsPlain) {
 
 TEST(SafeFileName, LeavesNoWayOutOfTheFolder) {
   using namespace std::string_literals;
-  const std::string hostile[] = {
-      "",          ".",    "..",     "../../etc/passwd", "/etc/passwd", "a\0b"s,       "a\nb",
-      "a\\..\\b",  "~",    "-",      "a b",              "<&\"'>",      "\xFF\xFE",    "日本",
-      ".hidden",   "a+b",  "a//b",   "C:\\x",            "$(reboot)",   "x\x1B[31mred"};
+  const std::string hostile[] = {"",
+                                 ".",
+                                 "..",
+                                 "../../etc/passwd",
+                                 "/etc/passwd",
+                                 "a\0b"s,
+                                 "a\nb",
+                                 "a\\..\\b",
+                                 "~",
+                                 "-",
+                                 "a b",
+                                 "<&\"'>",
+                                 "\xFF\xFE",
+                                 "日本",
+                                 ".hidden",
+                                 "a+b",
+                                 "a//b",
+                                 "C:\\x",
+                                 "$(reboot)",
+                                 "x\x1B[31mred"};
   std::set<std::string> names;
   for (const std::string& text : hostile) {
     const std::string name = safe_file_name(text);

@@ -44,12 +44,14 @@ TEST(ShownFrames, OfARepeatedLastFrameGoOn) {  // ABC -> ABCCC
 
 TEST(ShownFrames, ShareTheTimeOfARepeatedOne) {  // as target_fps repeats them
   const auto frames = shown_frames({0, 0, 0.2, 0.2, 0.4});
-  EXPECT_THAT(durations(frames), ElementsAre(near(0.1), near(0.1), near(0.1), near(0.1), near(0.1)));
+  EXPECT_THAT(durations(frames),
+              ElementsAre(near(0.1), near(0.1), near(0.1), near(0.1), near(0.1)));
 }
 
 TEST(ShownFrames, WithoutAnyPaceHaveTheUsualOne) {
   EXPECT_THAT(durations(shown_frames({7})), ElementsAre(kFrameWithoutPace_s));
-  EXPECT_THAT(durations(shown_frames({7, 7})), ElementsAre(kFrameWithoutPace_s, kFrameWithoutPace_s));
+  EXPECT_THAT(durations(shown_frames({7, 7})),
+              ElementsAre(kFrameWithoutPace_s, kFrameWithoutPace_s));
   EXPECT_TRUE(shown_frames({}).empty());
 }
 

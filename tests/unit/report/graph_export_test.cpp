@@ -32,12 +32,9 @@ std::string graphml_of(const PyramidGraph& graph, GraphNodes nodes) {
 
 /// What was written, as the JSON that a foreign reader has to find in it.
 nlohmann::json expected_relevance(const ChannelRelevance& relevance) {
-  return {{"count", relevance.channels()},
-          {"positive", relevance.positive},
-          {"negative", relevance.negative},
-          {"score", relevance.score},
-          {"found", relevance.found},
-          {"reached", relevance.reached}};
+  return {{"count", relevance.channels()},  {"positive", relevance.positive},
+          {"negative", relevance.negative}, {"score", relevance.score},
+          {"found", relevance.found},       {"reached", relevance.reached}};
 }
 
 /// Equal as float32, which is what the numbers are.
@@ -124,7 +121,8 @@ Counts counts(const Pyramid& pyramid, Keep&& keep) {
   Counts all;
   for (const PyramidLayer& layer : pyramid.layers) {
     for (std::size_t i = 0; i < layer.kernels.channels(); ++i) all.nodes += keep(layer.kernels, i);
-    for (std::size_t i = 0; i < layer.channels.channels(); ++i) all.nodes += keep(layer.channels, i);
+    for (std::size_t i = 0; i < layer.channels.channels(); ++i)
+      all.nodes += keep(layer.channels, i);
     for (const Edge& edge : layer.edges) {
       all.edges += keep(layer.kernels, edge.kernel) && keep(layer.channels, edge.channel);
     }
@@ -140,26 +138,27 @@ TEST(Graphml, OpensInPythonWithEveryNodeAndEdge) {
   clip.pyramids[0].layers[1].name = kHostile;
   clip.pyramids[0].layers[2].kernels.score[0] = std::numeric_limits<float>::quiet_NaN();
   const Pyramid& pyramid = clip.pyramids[0];
-  const PyramidGraph graph{
-      .clip = &clip,
-      .class_names = {kHostile},
-      .routes = std::vector<ChannelRoute>{{1, 0, 0, 0}, {2, 1, 1, 1}}};
+  const PyramidGraph graph{.clip = &clip,
+                           .class_names = {kHostile},
+                           .routes = std::vector<ChannelRoute>{{1, 0, 0, 0}, {2, 1, 1, 1}}};
 
   const auto all = looked_at(python, graphml_of(graph, GraphNodes::kAll));
-  const Counts want_all = counts(pyramid, [](const ChannelRelevance&, std::size_t) { return true; });
+  const Counts want_all =
+      counts(pyramid, [](const ChannelRelevance&, std::size_t) { return true; });
   EXPECT_EQ(all["nodes"], want_all.nodes);
   EXPECT_EQ(all["evidence"], want_all.edges);
   EXPECT_EQ(all["routes"], 2);
-  EXPECT_EQ(all["clip_id"], "a<b>&\"'\xEF\xBF\xBD\n\t\xEF\xBF\xBD\xEF\xBF\xBD 日本 ]]> \\ \xEF\xBF\xBD");
+  EXPECT_EQ(all["clip_id"],
+            "a<b>&\"'\xEF\xBF\xBD\n\t\xEF\xBF\xBD\xEF\xBF\xBD 日本 ]]> \\ \xEF\xBF\xBD");
 
   const auto found = looked_at(python, graphml_of(graph, GraphNodes::kFound));
-  const Counts want_found = counts(
-      pyramid, [](const ChannelRelevance& r, std::size_t i) { return r.found[i] != 0; });
+  const Counts want_found =
+      counts(pyramid, [](const ChannelRelevance& r, std::size_t i) { return r.found[i] != 0; });
   EXPECT_EQ(found["nodes"], want_found.nodes);
   EXPECT_EQ(found["evidence"], want_found.edges);
   const auto reached = looked_at(python, graphml_of(graph, GraphNodes::kReached));
-  const Counts want_reached = counts(
-      pyramid, [](const ChannelRelevance& r, std::size_t i) { return r.reached[i] != 0; });
+  const Counts want_reached =
+      counts(pyramid, [](const ChannelRelevance& r, std::size_t i) { return r.reached[i] != 0; });
   EXPECT_EQ(reached["nodes"], want_reached.nodes);
   EXPECT_EQ(reached["evidence"], want_reached.edges);
   EXPECT_LT(want_reached.nodes, want_found.nodes) << "the test tells nothing";
