@@ -1,5 +1,8 @@
 // cfp_benchmark: what things cost, as ratios of two things measured in turn in one run.
+#include <exception>
+
 #include <CLI/CLI.hpp>
+#include <fmt/format.h>
 
 #include "stages/core/memory.h"
 #include "stages/network/builders.h"
@@ -14,7 +17,8 @@ int main(int argc, char** argv) {
   const auto add = [&](const char* name, const char* what, void (*body)(const Settings&)) {
     CLI::App* command = app.add_subcommand(name, what);
     command->add_option("networks", settings.networks, "architectures; default: all six");
-    command->add_option("--python", settings.python, "a Python that has PyTorch");
+    command->add_option("--python", settings.python,
+                        "a Python that has PyTorch; empty: pyramid goes without");
     command->add_option("--threads", settings.threads, "threads of both sides");
     command->add_option("--runs", settings.runs, "counted runs after one to warm up");
     command->add_flag("--cpu-time", settings.cpu_time,
@@ -26,6 +30,13 @@ int main(int argc, char** argv) {
   add("explain", "explanations against our own forward", explain);
   add("pyramid", "whole pyramids against our own forward, autograd and Python", pyramid);
   add("profile", "where a forward's time goes, node by node", profile);
-  CLI11_PARSE(app, argc, argv);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  } catch (const std::exception& error) {
+    fmt::print(stderr, "cfp_benchmark: {}\n", error.what());
+    return 1;
+  }
   return 0;
 }
