@@ -120,25 +120,32 @@ at::Tensor Executor::to_layout(const at::Tensor& ncthw) const {
 }
 
 Trace Executor::forward(const at::Tensor& input_ncthw, bool keep_all) const {
-  return forward(input_ncthw, std::vector<bool>(index(graph_.size()), keep_all));
+  return forward(input_ncthw, ForwardPlan{std::vector<bool>(index(graph_.size()), keep_all), {}});
 }
 
-Trace Executor::forward(const at::Tensor& input_ncthw, const std::vector<bool>& keep) const {
+Trace Executor::forward(const at::Tensor& input_ncthw, const ForwardPlan& plan) const {
   const c10::InferenceMode guard;
   check_size(input_ncthw);
   Trace trace;
   trace.values.resize(index(graph_.size()));
-  trace.values[0] = to_layout(input_ncthw);
-  for (NodeId id = 1; id < graph_.size(); ++id) {
-    trace.values[index(id)] = run_node(id, trace.values);
+  trace.means.resize(index(graph_.size()));
+  const auto kept = [&](NodeId id) { return !plan.keep.empty() && plan.keep[index(id)]; };
+  for (NodeId id = 0; id < graph_.size(); ++id) {
+    at::Tensor& value = trace.values[index(id)];
+    value = id == 0 ? to_layout(input_ncthw) : run_node(id, trace.values);
+    if (!plan.windows.empty()) {
+      for (const Window& window : plan.windows[index(id)]) {
+        trace.means[index(id)][window] = tap_means(value, window);
+      }
+    }
     for (const NodeId input : graph_.node(id).inputs) {
-      if (last_reader_[index(input)] == id && !keep[index(input)]) {
+      if (last_reader_[index(input)] == id && !kept(input)) {
         trace.values[index(input)].reset();
       }
     }
   }
   trace.logits = trace.values[index(graph_.output())].flatten(1);
-  if (!keep[index(graph_.output())]) trace.values[index(graph_.output())].reset();
+  if (!kept(graph_.output())) trace.values[index(graph_.output())].reset();
   return trace;
 }
 

@@ -4,9 +4,10 @@
 // inputs, which the forward pass keeps where it is asked to.
 //
 //   Executor executor(network, {.device = at::kCPU});
-//   Trace trace = executor.forward(clips, keep);
+//   Trace trace = executor.forward(clips, {keep});
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <vector>
@@ -15,6 +16,7 @@
 
 #include "stages/network/convolution.h"
 #include "stages/network/network.h"
+#include "stages/network/tap_means.h"
 
 namespace cfp {
 
@@ -25,10 +27,18 @@ struct ExecutorOptions {
   bool fused = true;                  ///< use fused operators where they are available
 };
 
+/// What a forward pass is to leave behind, by node; no entries: nothing of any.
+struct ForwardPlan {
+  std::vector<bool> keep;                    ///< whether the value stays
+  std::vector<std::vector<Window>> windows;  ///< what is to be known of it on average
+};
+
 /// What a forward pass leaves behind.
 struct Trace {
   std::vector<at::Tensor> values;  ///< by node: [B, C, T, H, W]; undefined where it was not kept
-  at::Tensor logits;               ///< [B, classes]
+  /// By node: tap_means() of the windows asked for, taken while the value is still in the caches.
+  std::vector<std::map<Window, at::Tensor>> means;
+  at::Tensor logits;  ///< [B, classes]
 };
 
 /// A network's tensors on one device. Safe to use from several threads at once.
@@ -42,9 +52,8 @@ class Executor {
   const ExecutorOptions& options() const { return options_; }
 
   /// @param input_ncthw [B, C, T, H, W], normalised, on any device
-  /// @param keep        by node: whether its value stays in the trace
   /// @throws ConfigError the network takes clips of one size only, and these are of another
-  Trace forward(const at::Tensor& input_ncthw, const std::vector<bool>& keep) const;
+  Trace forward(const at::Tensor& input_ncthw, const ForwardPlan& plan) const;
   /// Forward with everything kept, or with nothing but the logits.
   Trace forward(const at::Tensor& input_ncthw, bool keep_all = false) const;
 

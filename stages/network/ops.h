@@ -24,7 +24,7 @@ struct Padding {
   Triple after{0, 0, 0};
 
   bool symmetric() const { return before == after; }
-  bool operator==(const Padding&) const = default;
+  auto operator<=>(const Padding&) const = default;
 };
 
 /// The clip: [B, channels, T, H, W].

@@ -10,6 +10,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "stages/network/multiversion.h"
+#include "stages/network/taps.h"
 
 namespace cfp::cpu {
 namespace {
@@ -92,19 +93,6 @@ CFP_MULTIVERSION void add_products(const Tap& tap, int64_t kernels, int64_t widt
   }
 }
 
-/// Output positions [begin, end) along one axis whose tap meets the input.
-struct Range {
-  int64_t begin, end;
-};
-
-Range met(const Conv3d& op, int axis, int64_t tap, int64_t in_size, int64_t out_size) {
-  const int64_t stride = op.stride[axis];
-  const int64_t offset = tap * op.dilation[axis] - op.padding.before[axis];
-  const int64_t begin = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
-  const int64_t end = in_size - 1 < offset ? 0 : (in_size - 1 - offset) / stride + 1;
-  return {begin, std::min(end, out_size)};
-}
-
 /// One bundle: the products of every tap, summed over all positions, block by block.
 class Products {
  public:
@@ -166,17 +154,17 @@ class Products {
   Tap runs(int64_t kt, int64_t kh, int64_t kw, int64_t t0, int64_t t1) const {
     const int64_t H = x_.size(1), W = x_.size(2);
     Tap tap{{}, g_.size(3), op_.stride[2] * width_};
-    const Range t = met(op_, 0, kt, x_.size(0), g_.size(0));
-    const Range h = met(op_, 1, kh, H, g_.size(1));
-    const Range w = met(op_, 2, kw, W, g_.size(2));
-    if (w.begin >= w.end) return tap;
+    const TapRange t = tap_range(op_, 0, kt, x_.size(0));
+    const TapRange h = tap_range(op_, 1, kh, H);
+    const TapRange w = tap_range(op_, 2, kw, W);
+    if (w.count() == 0) return tap;
     const auto in = [&](int axis, int64_t out, int64_t k) {
       return out * op_.stride[axis] + k * op_.dilation[axis] - op_.padding.before[axis];
     };
     for (int64_t o = std::max(t.begin, t0); o < std::min(t.end, t1); ++o) {
       for (int64_t r = h.begin; r < h.end; ++r) {
         const int64_t to = (o * g_.size(1) + r) * g_.size(2) + w.begin;
-        const int64_t from = ((in(0, o, kt) - first_) * H + in(1, r, kh)) * W + in(2, w.begin, kw);
+        const int64_t from = ((in(0, o, kt) - first_) * H + in(1, r, kh)) * W + w.first;
         tap.runs.push_back({g_.data_ptr<float>() + to * tap.g_step + bundle_.k0,
                             block_.data() + from * width_, w.end - w.begin});
       }

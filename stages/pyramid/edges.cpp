@@ -10,6 +10,7 @@
 #include <ATen/ops/mm.h>
 #include <ATen/ops/zeros.h>
 
+#include "stages/network/taps.h"
 #include "stages/pyramid/edge_scores_cpu.h"
 
 namespace cfp {
@@ -29,22 +30,6 @@ at::Tensor some_of(const at::Tensor& t, const std::vector<int64_t>& rows,
   const std::optional<at::Tensor> at_rows = index_tensor(rows, t.device()).unsqueeze(1);
   const std::optional<at::Tensor> at_columns = index_tensor(columns, t.device());
   return at::index(t, {at_rows, at_columns});
-}
-
-/// Output positions whose tap lies inside the input, along one axis: [begin, end), and the first
-/// input position they meet.
-struct TapRange {
-  int64_t begin, end, first;
-  int64_t count() const { return end - begin; }
-};
-
-TapRange tap_range(const Conv3d& op, int axis, int64_t tap, int64_t in_size, int64_t out_size) {
-  const int64_t stride = op.stride[axis];
-  const int64_t offset = tap * op.dilation[axis] - op.padding.before[axis];
-  const int64_t begin = offset >= 0 ? 0 : (-offset + stride - 1) / stride;
-  const int64_t end =
-      in_size - 1 < offset ? 0 : std::min(out_size, (in_size - 1 - offset) / stride + 1);
-  return {begin, std::max(begin, end), begin * stride + offset};
 }
 
 /// The part of x [T, H, W, n] that one tap meets, as rows [positions, n].
@@ -76,9 +61,9 @@ at::Tensor dense_scores(const Conv3d& op, const at::Tensor& weight, const at::Te
   for (int64_t kt = 0; kt < op.kernel[0]; ++kt) {
     for (int64_t kh = 0; kh < op.kernel[1]; ++kh) {
       for (int64_t kw = 0; kw < op.kernel[2]; ++kw, ++tap) {
-        const std::array ranges{tap_range(op, 0, kt, entering.size(0), gradient.size(0)),
-                                tap_range(op, 1, kh, entering.size(1), gradient.size(1)),
-                                tap_range(op, 2, kw, entering.size(2), gradient.size(2))};
+        const std::array ranges{tap_range(op, 0, kt, entering.size(0)),
+                                tap_range(op, 1, kh, entering.size(1)),
+                                tap_range(op, 2, kw, entering.size(2))};
         const bool meets = std::ranges::all_of(ranges, [](auto r) { return r.count() > 0; });
         if (!meets) continue;
         const at::Tensor products =

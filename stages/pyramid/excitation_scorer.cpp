@@ -75,8 +75,7 @@ class ExcitationListener {
   /// S = R: nothing speaks against the class here.
   ChannelRelevance select(const at::Tensor& sums, std::size_t clip) const {
     const at::Tensor row = sums[static_cast<std::int64_t>(clip)].cpu().contiguous();
-    const std::vector<double> none(index(row.numel()), 0.0);
-    return select_channels(std::span(row.data_ptr<double>(), none.size()), none, batch_.options);
+    return select_channels({row.data_ptr<double>(), index(row.numel())}, {}, batch_.options);
   }
 
   const TracedBatch& batch_;
@@ -88,8 +87,8 @@ class ExcitationListener {
 
 class ExcitationScorer final : public Scorer {
  public:
-  std::vector<bool> keep(const NetworkGraph& graph, const PyramidPlan& plan) const override {
-    return plan_walk(graph, plan.wanted).keep;
+  ForwardPlan needs(const NetworkGraph& graph, const PyramidPlan& plan) const override {
+    return {plan_walk(graph, plan.wanted).keep, {}};
   }
 
   Scores score(const TracedBatch& batch, const Targets& targets) const override {

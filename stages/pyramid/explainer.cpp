@@ -85,7 +85,7 @@ struct Explainer::Parts {
   std::shared_ptr<const Executor> executor;
   std::shared_ptr<const Scorer> scorer;
   PyramidPlan plan;
-  std::vector<bool> keep;  ///< by node: values that scorer and tubes read
+  ForwardPlan needs;  ///< of scorer and tubes
   Normalisation normalisation;
 
   /// Clips of one size as one normalised batch [B, 3, T, H, W].
@@ -269,13 +269,16 @@ Explainer::Explainer(std::shared_ptr<const Network> network, PreprocessOptions p
   const at::Device where = parse_device(device.device);
   auto executor = std::make_shared<const Executor>(*network, ExecutorOptions{.device = where});
   PyramidPlan plan = plan_pyramid(executor->graph(), options);
-  std::vector<bool> keep = scorer->keep(executor->graph(), plan);
+  ForwardPlan needs = scorer->needs(executor->graph(), plan);
   const std::vector<bool> read_by_tubes = values_of_tubes(executor->graph(), plan, options.tubes);
-  for (std::size_t id = 0; id < keep.size(); ++id) keep[id] = keep[id] || read_by_tubes[id];
+  needs.keep.resize(read_by_tubes.size());
+  for (std::size_t id = 0; id < read_by_tubes.size(); ++id) {
+    if (read_by_tubes[id]) needs.keep[id] = true;
+  }
   Normalisation normalisation = normalisation_of(preprocess, where);
   parts_ = std::make_unique<Parts>(
       Parts{std::move(network), std::move(options), std::move(device), where, std::move(executor),
-            std::move(scorer), std::move(plan), std::move(keep), std::move(normalisation)});
+            std::move(scorer), std::move(plan), std::move(needs), std::move(normalisation)});
 }
 
 Explainer::~Explainer() = default;
@@ -298,7 +301,7 @@ std::vector<ExplainOutcome> Explainer::explain(std::span<const Clip> clips) {
   }
   try {
     const auto start = Clock::now();
-    const Trace trace = parts.executor->forward(parts.to_batch(clips), parts.keep);
+    const Trace trace = parts.executor->forward(parts.to_batch(clips), parts.needs);
     const at::Tensor logits = trace.logits.to(at::kCPU, at::kFloat).contiguous();
     const double network_s = seconds_since(start) / static_cast<double>(clips.size());
 

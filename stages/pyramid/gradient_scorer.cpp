@@ -86,8 +86,8 @@ class GradientListener {
 
 class GradientScorer final : public Scorer {
  public:
-  std::vector<bool> keep(const NetworkGraph& graph, const PyramidPlan& plan) const override {
-    return plan_walk(graph, plan.wanted).keep;
+  ForwardPlan needs(const NetworkGraph& graph, const PyramidPlan& plan) const override {
+    return {plan_walk(graph, plan.wanted).keep, {}};
   }
 
   Scores score(const TracedBatch& batch, const Targets& targets) const override {

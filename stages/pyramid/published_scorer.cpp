@@ -9,7 +9,6 @@
 #include "stages/pyramid/published.h"
 #include "stages/pyramid/scorers.h"
 #include "stages/pyramid/selection.h"
-#include "stages/pyramid/tap_means.h"
 
 namespace cfp {
 namespace {
@@ -142,10 +141,13 @@ class PublishedWalk {
 
   /// Channels with n >= theta, at most top_n of them, ascending.
   std::vector<std::size_t> kept_channels(const std::vector<double>& scores) const {
-    std::vector<std::size_t> kept;
-    for (std::size_t c = 0; c < scores.size(); ++c) {
-      if (scores[c] >= batch_.options.threshold) kept.push_back(c);
+    std::vector<std::size_t> kept(scores.size());
+    std::size_t count = 0;
+    for (std::size_t c = 0; c < scores.size(); ++c) {  // no branch: there is no telling which
+      kept[count] = c;
+      count += scores[c] >= batch_.options.threshold ? 1 : 0;
     }
+    kept.resize(count);
     const auto most = index(batch_.options.top_n);
     if (most > 0 && kept.size() > most) {
       std::ranges::stable_sort(kept, std::greater<>(), [&](std::size_t c) { return scores[c]; });
@@ -156,9 +158,8 @@ class PublishedWalk {
   }
 
   std::vector<float> means_of(NodeId id) const {
-    const at::Tensor& x = batch_.trace.values[index(id)];
     const at::Tensor means =
-        channel_means(x.narrow(0, clip_, 1)).to(at::kCPU, at::kFloat).contiguous();
+        batch_.trace.means[index(id)].at(Window{})[clip_].to(at::kFloat).contiguous();
     return {means.data_ptr<float>(), means.data_ptr<float>() + means.numel()};
   }
 
@@ -172,8 +173,14 @@ class PublishedWalk {
 
 class PublishedScorer final : public Scorer {
  public:
-  std::vector<bool> keep(const NetworkGraph& graph, const PyramidPlan& plan) const override {
-    return plan_walk(graph, plan.wanted).keep;
+  ForwardPlan needs(const NetworkGraph& graph, const PyramidPlan& plan) const override {
+    const std::vector<bool> on_path = plan_walk(graph, plan.wanted).on_path;
+    ForwardPlan needed{{}, std::vector<std::vector<Window>>(on_path.size())};
+    for (NodeId id = 0; id < graph.size(); ++id) {
+      if (!on_path[index(id)] || !is_layer(graph.node(id))) continue;
+      needed.windows[index(graph.node(id).inputs[0])] = {Window{}};
+    }
+    return needed;
   }
 
   Scores score(const TracedBatch& batch, const Targets& targets) const override {

@@ -4,14 +4,12 @@
 #include <span>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/bmm.h>
-#include <ATen/ops/tensor.h>
 #include <ATen/ops/zeros.h>
 
 #include "stages/pyramid/edges.h"
+#include "stages/pyramid/mean_shares.h"
 #include "stages/pyramid/scorers.h"
 #include "stages/pyramid/selection.h"
-#include "stages/pyramid/tap_means.h"
 
 namespace cfp {
 namespace {
@@ -26,47 +24,27 @@ class Responses {
   Responses(const TracedBatch& batch, std::size_t clip)
       : batch_(batch), clip_(static_cast<std::int64_t>(clip)) {}
 
-  /// E of some kernels of a layer: [kernels, C_in/groups], row-major.
-  Row edges(NodeId id, const std::vector<std::int64_t>& kernels) {
-    const Convolution& conv = batch_.executor.layer(id);
-    const std::int64_t groups = conv.op().groups, out = conv.op().out_channels / groups;
-    std::vector<std::int64_t> group_of;
-    for (const std::int64_t kernel : kernels) group_of.push_back(kernel / out);
-    const at::Device device = conv.weight().device();
-    const auto on_device = [&](const std::vector<std::int64_t>& list) {
-      return at::tensor(list, at::kLong).to(device);
-    };
-    const at::Tensor weight = conv.weight().flatten(2).index_select(0, on_device(kernels));
-    const at::Tensor seen =
-        means(id).view({groups, weight.size(1), -1}).index_select(0, on_device(group_of));
-    return to_row((weight * seen).sum(2));
+  /// What kernels of a layer with that relevance give to the channels below.
+  MeanShares share(NodeId id, const std::vector<std::int64_t>& kernels,
+                   const std::vector<double>& relevance) const {
+    return share_by_means({batch_.executor.layer(id), seen_by(id), kernels, relevance});
   }
 
   /// Mean of a layer's own output, its bias included.
-  Row own(NodeId id) {
-    const Convolution& conv = batch_.executor.layer(id);
-    const std::int64_t groups = conv.op().groups;
-    const at::Tensor weight = conv.weight().view({groups, conv.op().out_channels / groups, -1});
-    at::Tensor mean = at::bmm(weight, means(id).view({groups, -1, 1})).flatten();
-    if (conv.bias().defined()) mean = mean + conv.bias();
-    return to_row(mean);
-  }
+  Row own(NodeId id) const { return to_row(mean_outputs(batch_.executor.layer(id), seen_by(id))); }
 
   /// Mean of a node's value.
-  Row mean(NodeId id) const {
-    return to_row(channel_means(batch_.trace.values[index(id)].narrow(0, clip_, 1)));
-  }
+  Row mean(NodeId id) const { return to_row(seen_by(id, Window{})); }
 
  private:
-  /// What the taps of a layer see: [C_in, taps] in the number type of its weights.
-  const at::Tensor& means(NodeId id) {
-    const Convolution& conv = batch_.executor.layer(id);
-    at::Tensor& known = means_[id];
-    if (!known.defined()) {
-      const at::Tensor& x = batch_.trace.values[index(batch_.graph().node(id).inputs[0])];
-      known = tap_means(x.narrow(0, clip_, 1), conv.op())[0].to(conv.weight().scalar_type());
-    }
-    return known;
+  /// What the taps of a window see of a value: [C_in, taps], like the weights.
+  at::Tensor seen_by(NodeId value, const Window& window) const {
+    return batch_.trace.means[index(value)].at(window)[clip_].to(batch_.trace.logits.options());
+  }
+
+  at::Tensor seen_by(NodeId layer) const {
+    return seen_by(batch_.graph().node(layer).inputs[0],
+                   window_of(batch_.executor.layer(layer).op()));
   }
 
   static Row to_row(const at::Tensor& t) {
@@ -76,7 +54,6 @@ class Responses {
 
   const TracedBatch& batch_;
   const std::int64_t clip_;
-  std::map<NodeId, at::Tensor> means_;
 };
 
 /// Shares the relevance of one class out over the tensors below, for one clip.
@@ -108,9 +85,7 @@ class ResponseWalk {
   }
 
  private:
-  ChannelRelevance select(const Row& row) const {
-    return select_channels(row, Row(row.size(), 0.0), batch_.options);
-  }
+  ChannelRelevance select(const Row& row) const { return select_channels(row, {}, batch_.options); }
 
   void step(NodeId id) {
     const Node& node = graph_.node(id);
@@ -161,21 +136,11 @@ class ResponseWalk {
       relevance_[index(id)].kernels = std::move(kernels);
     }
     if (found.empty()) return;
-    const Conv3d& op = batch_.executor.layer(id).op();
-    const std::int64_t width = op.in_channels / op.groups, out = op.out_channels / op.groups;
-    Row scores = responses_.edges(id, found);
-    Row& below = shares_[index(graph_.node(id).inputs[0])];
-    for (std::size_t k = 0; k < found.size(); ++k) {
-      const std::span e = std::span(scores).subspan(k * index(width), index(width));
-      double total = 0;
-      for (const double score : e) total += std::max(score, 0.0);
-      if (total <= 0) continue;  // what arrived here is lost
-      const std::int64_t first = found[k] / out * width;
-      for (std::int64_t j = 0; j < width; ++j) {
-        below[index(first + j)] += row[index(found[k])] * std::max(e[index(j)], 0.0) / total;
-      }
-    }
-    scores_[id] = std::move(scores);
+    Row relevance;
+    for (const std::int64_t kernel : found) relevance.push_back(row[index(kernel)]);
+    MeanShares shares = responses_.share(id, found, relevance);
+    add_to(graph_.node(id).inputs[0], shares.below);
+    scores_[id] = std::move(shares.scores);
   }
 
   /// Edges of the layers that read a node, between found kernels and found channels.
@@ -189,16 +154,18 @@ class ResponseWalk {
       const Conv3d& op = batch_.executor.layer(reader).op();
       const std::int64_t width = op.in_channels / op.groups, out = op.out_channels / op.groups;
       const EdgeInput input{.kernels = found_channels(*known.kernels), .channels = channels};
-      at::Tensor some = at::zeros({static_cast<std::int64_t>(input.kernels.size()),
-                                   static_cast<std::int64_t>(channels.size())});
-      for (std::size_t k = 0; k < input.kernels.size(); ++k) {
-        const std::int64_t first = input.kernels[k] / out * width;
+      const at::Tensor some = at::zeros({static_cast<std::int64_t>(input.kernels.size()),
+                                         static_cast<std::int64_t>(channels.size())});
+      float* to = some.data_ptr<float>();
+      const float* row = scores->second.data_ptr<float>();
+      for (const std::int64_t kernel : input.kernels) {
+        const std::int64_t first = kernel / out * width;
         for (std::size_t c = 0; c < channels.size(); ++c) {
           const std::int64_t j = channels[c] - first;
-          if (j < 0 || j >= width) continue;
-          some.data_ptr<float>()[k * channels.size() + c] =
-              static_cast<float>(scores->second[k * index(width) + index(j)]);
+          if (j >= 0 && j < width) to[c] = row[j];
         }
+        to += channels.size();
+        row += width;
       }
       known.edges = select_edges(some, input, batch_.options.edge_threshold);
     }
@@ -207,26 +174,38 @@ class ResponseWalk {
   const TracedBatch& batch_;
   const NetworkGraph& graph_;
   Responses responses_;
-  std::vector<Row> shares_;       ///< by node: relevance of its value's channels
-  std::map<NodeId, Row> scores_;  ///< by layer: E of its found kernels
+  std::vector<Row> shares_;              ///< by node: relevance of its value's channels
+  std::map<NodeId, at::Tensor> scores_;  ///< by layer: E of its found kernels
   std::vector<NodeRelevance> relevance_;
 };
 
-/// What layers and sums on the way read.
-std::vector<bool> values_to_respond(const NetworkGraph& graph, const PyramidPlan& plan) {
-  const WalkPlan walk = plan_walk(graph, plan.wanted);
-  std::vector<bool> keep = walk.keep;
+/// What layers see, and the addends of sums.
+ForwardPlan responses_needed(const NetworkGraph& graph, const PyramidPlan& plan) {
+  const std::vector<bool> on_path = plan_walk(graph, plan.wanted).on_path;
+  ForwardPlan needed{{}, std::vector<std::vector<Window>>(index(graph.size()))};
   for (NodeId id = 0; id < graph.size(); ++id) {
-    if (!walk.on_path[index(id)]) continue;
-    for (const NodeId input : graph.node(id).inputs) keep[index(input)] = true;
+    if (!on_path[index(id)]) continue;
+    const Node& node = graph.node(id);
+    const auto add = [&](std::size_t input, const Window& window) {
+      needed.windows[index(node.inputs[input])].push_back(window);
+    };
+    const auto* conv = std::get_if<Conv3d>(&node.op);
+    const bool sum = std::holds_alternative<Add>(node.op);
+    if (is_layer(node)) add(0, conv != nullptr ? window_of(*conv) : Window{});
+    if (sum) add(0, {});
+    if ((sum || is_layer(node)) && node.inputs.size() == 2) add(1, {});
   }
-  return keep;
+  for (std::vector<Window>& windows : needed.windows) {
+    std::ranges::sort(windows);
+    windows.erase(std::ranges::unique(windows).begin(), windows.end());
+  }
+  return needed;
 }
 
 class ResponseScorer final : public Scorer {
  public:
-  std::vector<bool> keep(const NetworkGraph& graph, const PyramidPlan& plan) const override {
-    return values_to_respond(graph, plan);
+  ForwardPlan needs(const NetworkGraph& graph, const PyramidPlan& plan) const override {
+    return responses_needed(graph, plan);
   }
 
   Scores score(const TracedBatch& batch, const Targets& targets) const override {

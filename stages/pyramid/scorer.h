@@ -1,7 +1,7 @@
 // How kernels and channels are scored: one interface, a file a method.
 //
 //   const std::unique_ptr<Scorer> scorer = make_scorer("gradient");
-//   const Trace trace = executor.forward(clips, scorer->keep(graph, plan));
+//   const Trace trace = executor.forward(clips, scorer->needs(graph, plan));
 //   Scores scores = scorer->score({executor, network, trace, input, plan, options}, targets);
 //
 // A new method is a class of its own and a line in scorer.cpp.
@@ -48,8 +48,8 @@ class Scorer {
  public:
   virtual ~Scorer() = default;
 
-  /// @return by node: the values that the forward pass must keep for score()
-  virtual std::vector<bool> keep(const NetworkGraph& graph, const PyramidPlan& plan) const = 0;
+  /// @return what the forward pass must leave behind for score()
+  virtual ForwardPlan needs(const NetworkGraph& graph, const PyramidPlan& plan) const = 0;
 
   /// Scores every tensor and layer of the plan, each clip as if it were alone, and marks what is
   /// reached.

@@ -10,10 +10,15 @@ ChannelRelevance select_channels(std::span<const double> positive, std::span<con
   ChannelRelevance result;
   const std::size_t n = positive.size();
   result.positive.assign(positive.begin(), positive.end());
-  result.negative.assign(negative.begin(), negative.end());
-  result.score.resize(n);
-  for (std::size_t c = 0; c < n; ++c) {
-    result.score[c] = static_cast<float>(positive[c] - options.balance * negative[c]);
+  if (negative.empty()) {
+    result.negative.assign(n, 0.0F);
+    result.score = result.positive;
+  } else {
+    result.negative.assign(negative.begin(), negative.end());
+    result.score.resize(n);
+    for (std::size_t c = 0; c < n; ++c) {
+      result.score[c] = static_cast<float>(positive[c] - options.balance * negative[c]);
+    }
   }
   result.found.assign(n, 0);
   result.reached.assign(n, 0);

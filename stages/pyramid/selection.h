@@ -12,6 +12,8 @@ namespace cfp {
 ///
 /// Found are channels with S > 0 and S >= threshold * max S; with top_n at most that many, the
 /// largest, the lowest index first among equals.
+///
+/// @param negative N, one entry a channel; empty: 0 everywhere
 ChannelRelevance select_channels(std::span<const double> positive, std::span<const double> negative,
                                  const ExplainOptions& options);
 

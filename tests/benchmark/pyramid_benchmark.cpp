@@ -93,7 +93,7 @@ class Measurement {
     options.method = method;
     if (method == "published") options.threshold = 0.6;  // the paper's
     return milliseconds(settings_, [&] {
-      const Trace trace = executor_.forward(input(), scorer->keep(executor_.graph(), plan_));
+      const Trace trace = executor_.forward(input(), scorer->needs(executor_.graph(), plan_));
       for (int k = 0; k < targets; ++k) {
         const Scores scores = scorer->score(
             {executor_, *subject_.network, trace, bounds_, plan_, options}, target(trace, 5 + k));
@@ -106,7 +106,7 @@ class Measurement {
   /// both are taken several times.
   double selection() {
     const Scorer* scorer = scorers_.at("gradient").get();
-    const Trace trace = executor_.forward(input(), scorer->keep(executor_.graph(), plan_));
+    const Trace trace = executor_.forward(input(), scorer->needs(executor_.graph(), plan_));
     const Targets targets = target(trace, 5);
     const WalkPlan walk = plan_walk(executor_.graph(), plan_.wanted);
     std::vector<double> differences;
@@ -124,6 +124,20 @@ class Measurement {
 
   std::vector<double> turn() {
     std::vector<double> times;
+    if (const char* only = std::getenv("CFP_ONLY")) {
+      const Scorer* scorer = scorers_.at(only).get();
+      ExplainOptions options = options_;
+      options.method = only;
+      if (options.method == "published") options.threshold = 0.6;
+      const Trace trace = executor_.forward(input(), scorer->needs(executor_.graph(), plan_));
+      const double ff = 0.2 * milliseconds(settings_, [&] { for (int i = 0; i < 5; ++i) executor_.forward(input(), scorer->needs(executor_.graph(), plan_)); });
+      executor_.forward(input(), true);
+      const double f = 0.2 * milliseconds(settings_, [&] { for (int i = 0; i < 5; ++i) executor_.forward(input(), true); });
+      const double t = milliseconds(settings_, [&] { for (int i = 0; i < 60; ++i) scorer->score(
+            {executor_, *subject_.network, trace, bounds_, plan_, options}, target(trace, 5)); }) / 60;
+      fmt::print("{} {} {:.1f} of {:.1f}: {:.3f}\n", name_, only, t + ff - f, f, (t + ff) / f);
+      std::exit(0);
+    }
     times.push_back(milliseconds(settings_, [&] { executor_.forward(input(), true); }));
     for (const std::string& method : scorer_names()) {
       times.push_back(pyramid(method, 1));

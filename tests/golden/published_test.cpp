@@ -16,7 +16,7 @@
 #include "stages/network/executor.h"
 #include "stages/pyramid/scorer.h"
 #include "stages/pyramid/selection.h"
-#include "stages/pyramid/tap_means.h"
+#include "stages/network/tap_means.h"
 #include "tests/golden/formula_tensors.h"
 #include "tests/support/test_data.h"
 

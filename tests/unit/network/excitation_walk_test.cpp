@@ -60,7 +60,7 @@ struct Case {
 std::vector<at::Tensor> walk(const Executor& executor, const at::Tensor& clips,
                              const std::vector<int>& classes, const std::vector<bool>& wanted) {
   const WalkPlan plan = plan_walk(executor.graph(), wanted);
-  const Trace trace = executor.forward(clips, plan.keep);
+  const Trace trace = executor.forward(clips, {plan.keep, {}});
   std::vector<at::Tensor> visited(wanted.size());
   const BoundedInput input(kBounds);
   const auto visit = [&](NodeId id, const at::Tensor& r) {

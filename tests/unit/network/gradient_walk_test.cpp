@@ -29,7 +29,7 @@ std::string trace_of(std::uint64_t seed, const NetworkGraph& graph) {
 std::vector<OutputGradient> walk(const Executor& executor, const at::Tensor& clips,
                                  const at::Tensor& weights, const std::vector<bool>& wanted) {
   const WalkPlan plan = plan_walk(executor.graph(), wanted);
-  const Trace trace = executor.forward(clips, plan.keep);
+  const Trace trace = executor.forward(clips, {plan.keep, {}});
   std::vector<OutputGradient> visited(wanted.size());
   walk_gradient(executor, trace, weights, plan, [&](NodeId id, const OutputGradient& output) {
     OutputGradient& slot = visited.at(static_cast<std::size_t>(id));

@@ -226,7 +226,7 @@ TEST(Trace, HoldsWhatWasAskedForAndChangesNoLogit) {
     const Trace none = executor.forward(clips);
     std::vector<bool> keep(all.values.size());
     for (std::size_t id = 0; id < keep.size(); ++id) keep[id] = (id + seed) % 3 == 0;
-    const Trace some = executor.forward(clips, keep);
+    const Trace some = executor.forward(clips, {keep, {}});
     EXPECT_TRUE(equal_to(none.logits, all.logits));
     EXPECT_TRUE(equal_to(some.logits, all.logits));
     for (std::size_t id = 0; id < keep.size(); ++id) {

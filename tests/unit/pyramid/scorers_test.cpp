@@ -13,7 +13,7 @@
 #include "stages/pyramid/edges.h"
 #include "stages/pyramid/scorer.h"
 #include "stages/pyramid/selection.h"
-#include "stages/pyramid/tap_means.h"
+#include "stages/network/tap_means.h"
 #include "tests/support/random_graphs.h"
 #include "tests/unit/pyramid/test_networks.h"
 
@@ -127,7 +127,7 @@ void expect_response_conserved(const test::TestNetwork& made, at::ScalarType typ
     SCOPED_TRACE("layer " + graph.node(id).name);
     const Convolution& layer = executor.layer(id);
     const at::Tensor& x = trace.values[test::at_node(graph.node(id).inputs[0])];
-    const at::Tensor means = tap_means(x, layer.op());
+    const at::Tensor means = tap_means(x, window_of(layer.op()));
     const int64_t groups = layer.op().groups;
     const at::Tensor weight = layer.weight().to(at::kDouble).unflatten(0, {groups, -1}).flatten(2);
     for (int64_t clip = 0; clip < 2; ++clip) {
@@ -164,7 +164,7 @@ TEST_P(ScorerLaws, ResponseSharesOneWhole) {
   const PyramidPlan plan = plan_pyramid(executor.graph(), options);
   const auto scorer = make_scorer("response");
   const Trace trace = executor.forward(test::formula_clips(made.clip_size, 1, 1),
-                                       scorer->keep(executor.graph(), plan));
+                                       scorer->needs(executor.graph(), plan));
   const BoundedInput input(kBounds);
   const Scores scores =
       scorer->score({executor, made.network, trace, input, plan, options}, {at::Tensor(), {2}});
@@ -217,7 +217,7 @@ TEST_P(AllScorers, GiveAClipWhatItGetsAlone) {
   const BoundedInput input(kBounds);
   const at::Tensor clips = test::formula_clips(made.clip_size, 3, 1);
   const auto score = [&](const at::Tensor& batch, const std::vector<int>& classes) {
-    const Trace trace = executor.forward(batch, scorer->keep(graph, plan));
+    const Trace trace = executor.forward(batch, scorer->needs(graph, plan));
     at::Tensor weights = at::zeros_like(trace.logits);
     for (std::size_t b = 0; b < classes.size(); ++b) {
       weights[static_cast<int64_t>(b)][classes[b]].fill_(1);
@@ -252,7 +252,7 @@ TEST_P(AllScorers, JoinFoundKernelsToFoundChannels) {
   const auto scorer = make_scorer(method);
   const BoundedInput input(kBounds);
   const Trace trace =
-      executor.forward(test::formula_clips(made.clip_size, 1, 1), scorer->keep(graph, plan));
+      executor.forward(test::formula_clips(made.clip_size, 1, 1), scorer->needs(graph, plan));
   at::Tensor weights = at::zeros_like(trace.logits);
   weights[0][1].fill_(1);
   const Scores scores =
