@@ -124,20 +124,6 @@ class Measurement {
 
   std::vector<double> turn() {
     std::vector<double> times;
-    if (const char* only = std::getenv("CFP_ONLY")) {
-      const Scorer* scorer = scorers_.at(only).get();
-      ExplainOptions options = options_;
-      options.method = only;
-      if (options.method == "published") options.threshold = 0.6;
-      const Trace trace = executor_.forward(input(), scorer->needs(executor_.graph(), plan_));
-      const double ff = 0.2 * milliseconds(settings_, [&] { for (int i = 0; i < 5; ++i) executor_.forward(input(), scorer->needs(executor_.graph(), plan_)); });
-      executor_.forward(input(), true);
-      const double f = 0.2 * milliseconds(settings_, [&] { for (int i = 0; i < 5; ++i) executor_.forward(input(), true); });
-      const double t = milliseconds(settings_, [&] { for (int i = 0; i < 60; ++i) scorer->score(
-            {executor_, *subject_.network, trace, bounds_, plan_, options}, target(trace, 5)); }) / 60;
-      fmt::print("{} {} {:.1f} of {:.1f}: {:.3f}\n", name_, only, t + ff - f, f, (t + ff) / f);
-      std::exit(0);
-    }
     times.push_back(milliseconds(settings_, [&] { executor_.forward(input(), true); }));
     for (const std::string& method : scorer_names()) {
       times.push_back(pyramid(method, 1));
