@@ -159,12 +159,12 @@ int expect_routing_holds(const Network& network, const Triple& size, bool optimi
 
 TEST(Routing, NamesWhatAPushChangesInRandomNetworks) {
   int tried = 0;
-  for (std::uint64_t seed = 0; seed < 30; ++seed) {
+  for (std::uint64_t seed = 0; seed < test::kRandomNetworks; ++seed) {
     const auto [network, size] = test::random_network(seed);
     SCOPED_TRACE(testing::Message() << "seed " << seed << '\n' << test::describe(network.graph));
     tried += expect_routing_holds(network, size, seed % 2 == 0, 1);
   }
-  EXPECT_GT(tried, 500);
+  EXPECT_GT(tried, 2500);
 }
 
 class RoutingOf : public testing::TestWithParam<std::string> {};
@@ -175,6 +175,15 @@ TEST_P(RoutingOf, NamesWhatAPushChanges) {
     SCOPED_TRACE(optimise ? "after the passes" : "as built");
     EXPECT_GT(expect_routing_holds(network, size, optimise, 5), 20);
   }
+}
+
+TEST_P(RoutingOf, NamesWhatAPushChangesAtFullWidth) {
+  const auto [network, size] = test::full_architecture(GetParam());
+  int kernels = 0;
+  for (NodeId id = 0; id < network.graph.size(); ++id) {
+    if (is_layer(network.graph.node(id))) kernels += network.graph.channels(id);
+  }
+  EXPECT_GT(expect_routing_holds(network, size, true, kernels / 60), 20);
 }
 
 INSTANTIATE_TEST_SUITE_P(Architectures, RoutingOf, testing::ValuesIn(architecture_names()),

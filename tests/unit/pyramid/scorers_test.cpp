@@ -10,10 +10,10 @@
 
 #include "stages/core/errors.h"
 #include "stages/network/builders.h"
+#include "stages/network/tap_means.h"
 #include "stages/pyramid/edges.h"
 #include "stages/pyramid/scorer.h"
 #include "stages/pyramid/selection.h"
-#include "stages/network/tap_means.h"
 #include "tests/support/random_graphs.h"
 #include "tests/unit/pyramid/test_networks.h"
 
@@ -26,7 +26,6 @@ using std::int64_t;
 // numbers of one sign, so nothing cancels.
 constexpr double kDoubleTolerance = 1e-9;
 constexpr double kFloatTolerance = 1e-4;
-constexpr std::uint64_t kRandomNetworks = 100;
 
 const InputBounds kBounds{{-1, -1, -1}, {1, 1, 1}};
 
@@ -104,8 +103,12 @@ TEST_P(ScorerLaws, ExcitationIsSharedOutWhole) {
   expect_excitation_conserved(made, at::kFloat);
 }
 
+TEST_P(ScorerLaws, ExcitationIsSharedOutWholeAtFullWidth) {
+  expect_excitation_conserved(test::full_architecture(GetParam()), at::kFloat);
+}
+
 TEST(ScorerLaws, ExcitationIsSharedOutWholeInRandomNetworks) {
-  for (std::uint64_t seed = 0; seed < kRandomNetworks; ++seed) {
+  for (std::uint64_t seed = 0; seed < test::kRandomNetworks; ++seed) {
     const test::TestNetwork made = test::random_network(seed);
     SCOPED_TRACE("seed " + std::to_string(seed) + "\n" + test::describe(made.network.graph));
     expect_excitation_conserved(made, at::kDouble);
@@ -146,8 +149,12 @@ TEST_P(ScorerLaws, ResponsesAddUpToTheMean) {
   expect_response_conserved(made, at::kFloat);
 }
 
+TEST_P(ScorerLaws, ResponsesAddUpToTheMeanAtFullWidth) {
+  expect_response_conserved(test::full_architecture(GetParam()), at::kFloat);
+}
+
 TEST(ScorerLaws, ResponsesAddUpToTheMeanInRandomNetworks) {
-  for (std::uint64_t seed = 0; seed < kRandomNetworks; ++seed) {
+  for (std::uint64_t seed = 0; seed < test::kRandomNetworks; ++seed) {
     const test::TestNetwork made = test::random_network(seed);
     SCOPED_TRACE("seed " + std::to_string(seed) + "\n" + test::describe(made.network.graph));
     expect_response_conserved(made, at::kDouble);
@@ -206,10 +213,10 @@ void expect_same(const ChannelRelevance& one, const ChannelRelevance& other, dou
   }
 }
 
-TEST_P(AllScorers, GiveAClipWhatItGetsAlone) {
-  const auto& [method, architecture] = GetParam();
-  const test::TestNetwork made = test::reduced_architecture(architecture);
-  const Executor executor(made.network, {});
+/// Clips of a batch have the pyramids that each has alone.
+void expect_clips_apart(const test::TestNetwork& made, const std::string& method,
+                        at::ScalarType type) {
+  const Executor executor(made.network, {.dtype = type});
   const NetworkGraph& graph = executor.graph();
   const ExplainOptions options{.method = method, .threshold = 0.4, .depth = 0};
   const PyramidPlan plan = plan_pyramid(graph, options);
@@ -225,12 +232,12 @@ TEST_P(AllScorers, GiveAClipWhatItGetsAlone) {
     return scorer->score({executor, made.network, trace, input, plan, options}, {weights, classes})
         .relevance;
   };
-  const auto together = score(clips, {0, 3, 2});
-  const std::vector<int> classes{0, 3, 2};
-  for (std::size_t b = 0; b < 3; ++b) {
+  const std::vector<int> classes{0, made.network.num_classes() - 1, 1};
+  const auto together = score(clips, classes);
+  for (std::size_t b = 0; b < classes.size(); ++b) {
     const auto alone = score(clips.narrow(0, static_cast<int64_t>(b), 1), {classes[b]})[0];
     for (const PyramidPlan::Layer& layer : plan.layers) {
-      SCOPED_TRACE(graph.node(layer.node).name);
+      SCOPED_TRACE(method + ", " + graph.node(layer.node).name);
       const NodeRelevance& mine = together[b][test::at_node(layer.node)];
       const NodeRelevance& other = alone[test::at_node(layer.node)];
       // oneDNN may choose other kernels for another batch: sums in another order.
@@ -239,6 +246,25 @@ TEST_P(AllScorers, GiveAClipWhatItGetsAlone) {
                   *alone[test::at_node(layer.entering)].value, 1e-4);
       ASSERT_EQ(mine.edges.size(), other.edges.size());
     }
+  }
+}
+
+TEST_P(AllScorers, GiveAClipWhatItGetsAlone) {
+  const auto& [method, architecture] = GetParam();
+  expect_clips_apart(test::reduced_architecture(architecture), method, at::kFloat);
+}
+
+TEST_P(AllScorers, GiveAClipWhatItGetsAloneAtFullWidth) {
+  const auto& [method, architecture] = GetParam();
+  expect_clips_apart(test::full_architecture(architecture), method, at::kFloat);
+}
+
+TEST(AllScorers, GiveAClipWhatItGetsAloneInRandomNetworks) {
+  for (std::uint64_t seed = 0; seed < test::kRandomNetworks; ++seed) {
+    const test::TestNetwork made = test::random_network(seed);
+    SCOPED_TRACE("seed " + std::to_string(seed) + "\n" + test::describe(made.network.graph));
+    for (const std::string& method : scorer_names()) expect_clips_apart(made, method, at::kDouble);
+    if (testing::Test::HasFailure()) return;
   }
 }
 

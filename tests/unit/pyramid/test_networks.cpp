@@ -65,15 +65,25 @@ const std::map<std::string_view, Reduction>& reductions() {
   return all;
 }
 
-}  // namespace
-
-TestNetwork reduced_architecture(std::string_view name, std::uint64_t seed) {
-  const Reduction& reduction = reductions().at(name);
+TestNetwork build(std::string_view name, const Reduction& reduction, std::uint64_t seed) {
   TestNetwork result{.clip_size = reduction.clip_size};
   result.network.architecture = name;
   result.network.graph = build_architecture(name, reduction.overrides, reduction.clip_size);
   result.network.weights = formula_weights(result.network.graph, seed);
   return result;
+}
+
+}  // namespace
+
+TestNetwork reduced_architecture(std::string_view name, std::uint64_t seed) {
+  return build(name, reductions().at(name), seed);
+}
+
+TestNetwork full_architecture(std::string_view name) {
+  Reduction reduction{{}, {4, 40, 40}};
+  if (name == "mfnet3d") reduction = {{.final_pool = Triple{2, 2, 2}}, {4, 64, 64}};
+  if (name == "i3d") reduction = {{.final_pool = Triple{1, 2, 2}}, {9, 64, 64}};
+  return build(name, reduction, 1);
 }
 
 TestNetwork random_network(std::uint64_t seed) {

@@ -23,6 +23,13 @@ struct TestNetwork {
 /// An architecture with all its parts but few and narrow ones; weights from a formula, 5 classes.
 TestNetwork reduced_architecture(std::string_view name, std::uint64_t seed = 1);
 
+/// An architecture at its published width and depth; only the clip, and where it must the last
+/// average, is smaller. Weights from a formula, 400 classes.
+TestNetwork full_architecture(std::string_view name);
+
+/// How many random networks each law is tried on.
+constexpr std::uint64_t kRandomNetworks = 200;
+
 /// A network of random_graph() with weights from a formula and a clip size that it takes.
 TestNetwork random_network(std::uint64_t seed);
 
