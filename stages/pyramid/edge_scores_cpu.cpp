@@ -4,13 +4,13 @@
 #include "stages/pyramid/edge_scores_cpu.h"
 
 #include <algorithm>
-#include <cstring>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/zeros.h>
 
 #include "stages/network/multiversion.h"
 #include "stages/network/taps.h"
+#include "stages/network/tensor_kernels_cpu.h"
 
 namespace cfp::cpu {
 namespace {
@@ -93,26 +93,55 @@ CFP_MULTIVERSION void add_products(const Tap& tap, int64_t kernels, int64_t widt
   }
 }
 
+/// Takes the channels asked for from rows of positions, filled up with zeros to whole vectors.
+CFP_MULTIVERSION void gather_rows(const float* __restrict x, int64_t rows, int64_t row,
+                                  const int* __restrict channels, int64_t n, int64_t width,
+                                  float* __restrict out) {
+  for (int64_t p = 0; p < rows; ++p) {
+    for (int64_t i = 0; i < n; ++i) out[p * width + i] = x[p * row + channels[i]];
+    for (int64_t i = n; i < width; ++i) out[p * width + i] = 0;
+  }
+}
+
+CFP_MULTIVERSION void keep_positive(float* values, int64_t n) {
+  for (int64_t i = 0; i < n; ++i) values[i] = std::max(values[i], 0.0F);
+}
+
 /// One bundle: the products of every tap, summed over all positions, block by block.
 class Products {
  public:
   Products(const Conv3d& op, const EdgeInput& input, const EdgeBundle& bundle)
       : op_(op),
-        g_(input.gradient),
-        x_(input.entering),
+        input_(input),
         bundle_(bundle),
+        channels_(input.channels.begin() + bundle.c0, input.channels.begin() + bundle.c1),
         kernels_(bundle.k1 - bundle.k0),
-        width_((bundle.c1 - bundle.c0 + kWidth - 1) / kWidth * kWidth) {
-    const int64_t taps = int64_t{1} * op.kernel[0] * op.kernel[1] * op.kernel[2];
-    sums_.assign(static_cast<std::size_t>(taps * kernels_ * width_), 0.0F);
-  }
+        width_((bundle.c1 - bundle.c0 + kWidth - 1) / kWidth * kWidth),
+        T_(input.entering.size(2)),
+        H_(input.entering.size(3)),
+        W_(input.entering.size(4)),
+        taps_(int64_t{1} * op.kernel[0] * op.kernel[1] * op.kernel[2]) {}
 
   void run() {
-    const int64_t frame = x_.size(1) * x_.size(2) * width_;
+    const at::Tensor& g = input_.gradient;
     // Input frames of a block, and those of its first output frame's taps.
-    const int64_t frames = std::max<int64_t>(1, kBlockNumbers / (frame * op_.stride[0]));
-    for (int64_t t = 0; t < g_.size(0); t += frames) {
-      add_block(t, std::min(t + frames, g_.size(0)));
+    const int64_t frames = std::max<int64_t>(1, kBlockNumbers / (H_ * W_ * width_ * op_.stride[0]));
+    const int64_t blocks = (g.size(0) + frames - 1) / frames;
+    // Threads share the taps, or where there are few the blocks, each part with sums of its own.
+    const int64_t parts = taps_ >= kManyTaps ? 1 : std::min(blocks, kMostParts);
+    const int64_t size = taps_ * kernels_ * width_;
+    sums_.assign(static_cast<std::size_t>(parts * size), 0.0F);
+    at::parallel_for(0, parts, 1, [&](int64_t begin, int64_t end) {
+      for (int64_t part = begin; part < end; ++part) {
+        Block block;
+        for (int64_t b = part * blocks / parts; b < (part + 1) * blocks / parts; ++b) {
+          add_block(b * frames, std::min((b + 1) * frames, g.size(0)), block,
+                    sums_.data() + part * size);
+        }
+      }
+    });
+    for (int64_t i = size; i < parts * size; ++i) {
+      sums_[static_cast<std::size_t>(i % size)] += sums_[static_cast<std::size_t>(i)];
     }
   }
 
@@ -122,64 +151,72 @@ class Products {
   }
 
  private:
-  /// The bundle's channels of the input frames [begin, end), in whole vectors.
-  void load(int64_t begin, int64_t end) {
-    const int64_t positions = (end - begin) * x_.size(1) * x_.size(2), row = x_.size(3);
-    const int64_t channels = bundle_.c1 - bundle_.c0;
-    block_.assign(static_cast<std::size_t>(positions * width_), 0.0F);
-    const float* from = x_.data_ptr<float>() + begin * x_.size(1) * x_.size(2) * row + bundle_.c0;
-    for (int64_t p = 0; p < positions; ++p) {
-      std::memcpy(block_.data() + p * width_, from + p * row,
-                  static_cast<std::size_t>(channels) * sizeof(float));
-    }
+  static constexpr int64_t kManyTaps = 4, kMostParts = 8;
+
+  /// The bundle's channels of some input frames: [frames, H, W, width].
+  struct Block {
+    int64_t first = 0;
+    std::vector<float> values;
+  };
+
+  void load(int64_t begin, int64_t end, Block& block) const {
+    const int64_t frame = H_ * W_, row = input_.entering.size(1);
+    block.first = begin;
+    block.values.resize(static_cast<std::size_t>((end - begin) * frame * width_));
+    const float* x = input_.entering.data_ptr<float>() + begin * frame * row;
+    at::parallel_for(0, (end - begin) * frame, 256, [&](int64_t p0, int64_t p1) {
+      float* out = block.values.data() + p0 * width_;
+      gather_rows(x + p0 * row, p1 - p0, row, channels_.data(), count(channels_), width_, out);
+      if (input_.positive) keep_positive(out, (p1 - p0) * width_);
+    });
   }
 
-  void add_block(int64_t t0, int64_t t1) {
+  /// Adds what the output frames [t0, t1) give.
+  void add_block(int64_t t0, int64_t t1, Block& block, float* sums) const {
     const int64_t reach = (op_.kernel[0] - 1) * op_.dilation[0];
-    first_ = std::max<int64_t>(0, t0 * op_.stride[0] - op_.padding.before[0]);
-    const int64_t last =
-        std::min(x_.size(0), (t1 - 1) * op_.stride[0] - op_.padding.before[0] + reach + 1);
-    if (last <= first_) return;
-    load(first_, last);
+    const int64_t first = std::max<int64_t>(0, t0 * op_.stride[0] - op_.padding.before[0]);
+    const int64_t last = std::min(T_, (t1 - 1) * op_.stride[0] - op_.padding.before[0] + reach + 1);
+    if (last <= first) return;
+    load(first, last, block);
     const int64_t plane = int64_t{1} * op_.kernel[1] * op_.kernel[2];
-    at::parallel_for(0, op_.kernel[0] * plane, 1, [&](int64_t begin, int64_t end) {
+    at::parallel_for(0, taps_, 1, [&](int64_t begin, int64_t end) {
       for (int64_t tap = begin; tap < end; ++tap) {
         const Tap part =
-            runs(tap / plane, tap % plane / op_.kernel[2], tap % op_.kernel[2], t0, t1);
-        add_products(part, kernels_, width_, sums_.data() + tap * kernels_ * width_);
+            runs(block, tap / plane, tap % plane / op_.kernel[2], tap % op_.kernel[2], t0, t1);
+        add_products(part, kernels_, width_, sums + tap * kernels_ * width_);
       }
     });
   }
 
-  Tap runs(int64_t kt, int64_t kh, int64_t kw, int64_t t0, int64_t t1) const {
-    const int64_t H = x_.size(1), W = x_.size(2);
-    Tap tap{{}, g_.size(3), op_.stride[2] * width_};
-    const TapRange t = tap_range(op_, 0, kt, x_.size(0));
-    const TapRange h = tap_range(op_, 1, kh, H);
-    const TapRange w = tap_range(op_, 2, kw, W);
+  Tap runs(const Block& block, int64_t kt, int64_t kh, int64_t kw, int64_t t0, int64_t t1) const {
+    const at::Tensor& g = input_.gradient;
+    Tap tap{{}, g.size(3), op_.stride[2] * width_};
+    const TapRange t = tap_range(op_, 0, kt, T_);
+    const TapRange h = tap_range(op_, 1, kh, H_);
+    const TapRange w = tap_range(op_, 2, kw, W_);
     if (w.count() == 0) return tap;
     const auto in = [&](int axis, int64_t out, int64_t k) {
       return out * op_.stride[axis] + k * op_.dilation[axis] - op_.padding.before[axis];
     };
     for (int64_t o = std::max(t.begin, t0); o < std::min(t.end, t1); ++o) {
       for (int64_t r = h.begin; r < h.end; ++r) {
-        const int64_t to = (o * g_.size(1) + r) * g_.size(2) + w.begin;
-        const int64_t from = ((in(0, o, kt) - first_) * H + in(1, r, kh)) * W + w.first;
-        tap.runs.push_back({g_.data_ptr<float>() + to * tap.g_step + bundle_.k0,
-                            block_.data() + from * width_, w.end - w.begin});
+        const int64_t to = (o * g.size(1) + r) * g.size(2) + w.begin;
+        const int64_t from = ((in(0, o, kt) - block.first) * H_ + in(1, r, kh)) * W_ + w.first;
+        tap.runs.push_back({g.data_ptr<float>() + to * tap.g_step + bundle_.k0,
+                            block.values.data() + from * width_, w.count()});
       }
     }
     return tap;
   }
 
   const Conv3d& op_;
-  const at::Tensor &g_, &x_;
+  const EdgeInput& input_;
   const EdgeBundle bundle_;
+  const std::vector<int> channels_;
   const int64_t kernels_;
-  const int64_t width_;       ///< channels, filled up to whole vectors
-  std::vector<float> sums_;   ///< [taps, kernels, width]
-  std::vector<float> block_;  ///< [frames, H, W, width] from input frame first_
-  int64_t first_ = 0;
+  const int64_t width_;  ///< channels, filled up to whole vectors
+  const int64_t T_, H_, W_, taps_;
+  std::vector<float> sums_;  ///< [parts, taps, kernels, width]; in the end all in the first
 };
 
 }  // namespace
@@ -188,7 +225,7 @@ bool takes_edges(const Convolution& layer, const EdgeInput& input) {
   const auto plain = [](const at::Tensor& t) {
     return t.is_cpu() && t.scalar_type() == at::kFloat && t.is_contiguous();
   };
-  return plain(layer.weight()) && plain(input.gradient) && plain(input.entering);
+  return plain(layer.weight()) && plain(input.gradient) && takes({input.entering});
 }
 
 at::Tensor edge_scores(const Convolution& layer, const EdgeInput& input) {

@@ -11,6 +11,7 @@
 #include <ATen/ops/zeros.h>
 
 #include "stages/network/taps.h"
+#include "stages/network/tensor_kernels.h"
 #include "stages/pyramid/edge_scores_cpu.h"
 
 namespace cfp {
@@ -131,13 +132,15 @@ at::Tensor edge_scores(const Convolution& layer, const EdgeInput& input) {
   constexpr int64_t kWide = 64;  // enough for a product to run at full speed
   const Conv3d& op = layer.op();
   const at::Tensor weight = layer.weight().flatten(2);
+  at::Tensor entering = gather_channels(input.entering, 0, input.channels);
+  if (input.positive) entering = entering.clamp_min(0);
   at::Tensor scores = at::zeros(
       {static_cast<int64_t>(input.kernels.size()), static_cast<int64_t>(input.channels.size())},
       weight.options());
   for (const EdgeBundle& b : bundle_groups(op, input, kWide, kWide)) {
     const at::Tensor part = bundle_weight(op, weight, input, b);
     const at::Tensor g = input.gradient.narrow(3, b.k0, b.k1 - b.k0);
-    const at::Tensor x = input.entering.narrow(3, b.c0, b.c1 - b.c0);
+    const at::Tensor x = entering.narrow(3, b.c0, b.c1 - b.c0);
     scores.narrow(0, b.k0, b.k1 - b.k0)
         .narrow(1, b.c0, b.c1 - b.c0)
         .copy_(dense_scores(op, part, g, x));

@@ -15,8 +15,9 @@ namespace cfp {
 struct EdgeInput {
   at::Tensor gradient;                 ///< [T', H', W', kernels.size()]: s at the layer's output
   std::vector<std::int64_t> kernels;   ///< ascending
-  at::Tensor entering;                 ///< [T, H, W, channels.size()]: x at the layer's input
+  at::Tensor entering;                 ///< [1, C_in, T, H, W]: x at the layer's input
   std::vector<std::int64_t> channels;  ///< ascending
+  bool positive = false;               ///< takes max(x, 0) for x
 };
 
 /// E[i, j] = sum over taps of W[i, j, tap] * sum over positions of s_i(p) * x_j(p o tap).

@@ -27,14 +27,7 @@ class ExcitationListener {
     const at::Tensor sums = channel_sums(relevance);
     for (std::size_t clip = 0; clip < relevance_.size(); ++clip) {
       relevance_[clip][index(id)].value = select(sums, clip);
-      edges_.finish(
-          id, clip,
-          [&](const std::vector<std::int64_t>& channels) {
-            return gather_channels(batch_.trace.values[index(id)], static_cast<std::int64_t>(clip),
-                                   channels)
-                .clamp_min_(0);
-          },
-          relevance_[clip]);
+      edges_.finish(id, clip, batch_.trace.values[index(id)], true, relevance_[clip]);
     }
     if (batch_.options.tubes == TubeKind::kExcitation) tubes_.add(id, relevance, relevance_);
   }

@@ -28,13 +28,7 @@ class GradientListener {
     for (std::size_t clip = 0; clip < classes_.size(); ++clip) {
       select(id, clip, output);
       if (plan_.layer_of_node[index(id)] >= 0) remember_kernels(id, clip, output.gradient);
-      edges_.finish(
-          id, clip,
-          [&](const std::vector<std::int64_t>& channels) {
-            return gather_channels(trace_.values[index(id)], static_cast<std::int64_t>(clip),
-                                   channels);
-          },
-          result_[clip]);
+      edges_.finish(id, clip, trace_.values[index(id)], false, result_[clip]);
     }
   }
 

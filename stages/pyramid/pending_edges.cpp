@@ -31,12 +31,10 @@ void PendingEdges::remember(NodeId layer, std::size_t clip, const Convolution& w
 
 void PendingEdges::scores(NodeId layer, const at::Tensor& all) { scores_[index(layer)] = all; }
 
-void PendingEdges::finish(NodeId id, std::size_t clip,
-                          const std::function<at::Tensor(const std::vector<std::int64_t>&)>& gather,
+void PendingEdges::finish(NodeId id, std::size_t clip, const at::Tensor& value, bool positive,
                           std::vector<NodeRelevance>& relevance) {
   const std::vector<std::int64_t> channels = found_channels(*relevance[index(id)].value);
   if (channels.empty()) return;
-  at::Tensor entering;
   for (const NodeId reader : graph_.readers(id)) {
     Pending& pending = pending_[clip][index(reader)];
     if (pending.weights == nullptr || graph_.node(reader).inputs[0] != id) continue;
@@ -47,8 +45,8 @@ void PendingEdges::finish(NodeId id, std::size_t clip,
     if (known.defined()) {
       found = some_scores(known[static_cast<std::int64_t>(clip)], input);
     } else {
-      if (!entering.defined()) entering = gather(channels);
-      input.entering = entering;
+      input.entering = value.narrow(0, static_cast<std::int64_t>(clip), 1);
+      input.positive = positive;
       found = edge_scores(*pending.weights, input);
     }
     relevance[index(reader)].edges = select_edges(found, input, options_.edge_threshold);

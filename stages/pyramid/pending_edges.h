@@ -2,7 +2,6 @@
 // enters it later; only then is it known which of its channels are found. Private to this room.
 #pragma once
 
-#include <functional>
 #include <vector>
 
 #include "stages/core/explain_options.h"
@@ -32,10 +31,10 @@ class PendingEdges {
   /// All readers of node `id` have been remembered, and it is known which of its channels are
   /// found.
   ///
-  /// @param gather    gives the channels asked for of what entered, [T, H, W, channels]
+  /// @param value     [B, C, T, H, W] of the node
+  /// @param positive  whether max(value, 0) is what the readers are taken to have seen
   /// @param relevance of the clip, by node; gets the edges of the readers
-  void finish(NodeId id, std::size_t clip,
-              const std::function<at::Tensor(const std::vector<std::int64_t>&)>& gather,
+  void finish(NodeId id, std::size_t clip, const at::Tensor& value, bool positive,
               std::vector<NodeRelevance>& relevance);
 
  private:

@@ -247,7 +247,7 @@ BruteForce brute_force(const Conv3d& op, const Material& m) {
 at::Tensor scores_of(const Conv3d& op, const Material& m, at::ScalarType type, EdgeInput input) {
   const Convolution layer(op, m.weight.to(type), {}, false);
   input.gradient = gather_channels(m.g.unsqueeze(0).to(type), 0, input.kernels);
-  input.entering = gather_channels(m.x.unsqueeze(0).to(type), 0, input.channels);
+  input.entering = m.x.unsqueeze(0).to(type).contiguous(at::MemoryFormat::ChannelsLast3d);
   return edge_scores(layer, input).to(at::kDouble);
 }
 

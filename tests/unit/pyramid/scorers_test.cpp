@@ -44,9 +44,10 @@ void expect_close(const at::Tensor& found, const at::Tensor& expected, double to
 /// Scores of all kernels and channels of a layer that relevance went through.
 at::Tensor all_scores(const LayerExcitation& layer, int64_t clip) {
   if (layer.scores.defined()) return layer.scores[clip];
-  const auto rows = [&](const at::Tensor& t) { return t[clip].permute({1, 2, 3, 0}).contiguous(); };
-  return edge_scores(*layer.weights, {rows(layer.share), test::all_of(layer.share.size(1)),
-                                      rows(layer.seen), test::all_of(layer.seen.size(1))});
+  return edge_scores(
+      *layer.weights,
+      {layer.share[clip].permute({1, 2, 3, 0}).contiguous(), test::all_of(layer.share.size(1)),
+       layer.seen.narrow(0, clip, 1), test::all_of(layer.seen.size(1))});
 }
 
 /// Every kernel's relevance is shared out among its channels, except where nothing was seen; and

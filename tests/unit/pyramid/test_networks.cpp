@@ -156,7 +156,7 @@ EdgeInput everything_of(const Executor& executor, const FullWalk& walk, NodeId l
   input.kernels = all_of(executor.graph().channels(layer));
   input.channels = all_of(executor.graph().channels(entering));
   input.gradient = gather_channels(walk.nodes[at_node(layer)].gradient, clip, input.kernels);
-  input.entering = gather_channels(walk.trace.values[at_node(entering)], clip, input.channels);
+  input.entering = walk.trace.values[at_node(entering)].narrow(0, clip, 1);
   return input;
 }
 
