@@ -74,7 +74,7 @@ std::pair<std::shared_ptr<const Convolution>, at::Tensor> BoundedInput::layer(
 
 BoundedRelevance BoundedInput::lead_back(const Executor& executor, NodeId id,
                                          const at::Tensor& relevance, const at::Tensor& own,
-                                         const at::Tensor& x, bool scores) const {
+                                         const at::Tensor& x, const KernelMasks& wanted) const {
   const Convolution& conv = executor.layer(id);
   const std::int64_t groups = conv.op().groups;
   const auto [halves, least] = layer(executor, id, x);
@@ -84,9 +84,9 @@ BoundedRelevance BoundedInput::lead_back(const Executor& executor, NodeId id,
   const at::Tensor above = x - bound(bounds_.low, x), under = x - bound(bounds_.high, x);
   BoundedRelevance result{.share = relevance_ratio(relevance, z)};
   at::Tensor both;
-  if (scores) {
+  if (!wanted.empty()) {
     auto found = halves->gradient_and_scores(
-        result.share, executor.to_layout(side_by_side(above, under, groups)));
+        result.share, executor.to_layout(side_by_side(above, under, groups)), {}, wanted);
     both = std::move(found.gradient);
     const std::int64_t width = found.scores.size(2) / 2;
     result.scores = over_all_channels(

@@ -38,9 +38,10 @@ class BoundedInput {
   /// @param relevance R at the convolution's own output [B, C', T', H', W']
   /// @param own       that output, its bias included, wherever R > 0; undefined: compute it
   /// @param x         the network's input [B, C, T, H, W]
-  /// @param scores    whether scores are wanted
+  /// @param wanted    by clip: the kernels whose scores are wanted; empty: no scores
   BoundedRelevance lead_back(const Executor& executor, NodeId id, const at::Tensor& relevance,
-                             const at::Tensor& own, const at::Tensor& x, bool scores) const;
+                             const at::Tensor& own, const at::Tensor& x,
+                             const KernelMasks& wanted) const;
 
  private:
   struct Layer {

@@ -14,8 +14,6 @@
 #include <ATen/ops/stack.h>
 #include <c10/core/InferenceMode.h>
 
-#include "stages/network/stem.h"
-
 namespace cfp {
 namespace {
 
@@ -229,11 +227,12 @@ bool Convolution::scores_with_gradient() const { return fused_ && is_stem(op_); 
 
 Convolution::GradientAndScores Convolution::gradient_and_scores(const at::Tensor& g,
                                                                 const at::Tensor& x,
-                                                                const at::Tensor& add_to) const {
+                                                                const at::Tensor& add_to,
+                                                                const KernelMasks& wanted) const {
   const Triple size{static_cast<int>(x.size(2)), static_cast<int>(x.size(3)),
                     static_cast<int>(x.size(4))};
   if (!scores_with_gradient()) return {input_gradient(g, size, add_to), scores(g, x)};
-  const StemGradients both = stem_gradients(op_, packed(Use::kStem, g, {}), g, size, x);
+  const StemGradients both = stem_gradients(op_, packed(Use::kStem, g, {}), g, size, x, wanted);
   return {add_to.defined() ? both.input + add_to : both.input, both.scores};
 }
 

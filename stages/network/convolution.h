@@ -14,6 +14,7 @@
 
 #include "stages/network/fused_convolutions.h"
 #include "stages/network/graph.h"
+#include "stages/network/stem.h"
 
 namespace cfp {
 
@@ -45,9 +46,11 @@ class Convolution {
     at::Tensor gradient;  ///< as input_gradient() gives it
     at::Tensor scores;    ///< [B, C_out, C_in/groups]: sum over taps of weight times its gradient
   };
-  /// @param x the input of forward()
+  /// @param x      the input of forward()
+  /// @param wanted kernels whose scores are needed, for those of others may be 0; empty: all
   GradientAndScores gradient_and_scores(const at::Tensor& g, const at::Tensor& x,
-                                        const at::Tensor& add_to = {}) const;
+                                        const at::Tensor& add_to = {},
+                                        const KernelMasks& wanted = {}) const;
 
   const Conv3d& op() const { return op_; }
   const at::Tensor& weight() const { return weight_; }

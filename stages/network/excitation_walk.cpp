@@ -153,10 +153,11 @@ class ExcitationWalk {
     if (!plan_.on_path[index(input)]) return;
     const at::Tensor& x = values_[index(input)];
     if (is_part_of_clip(input)) {
-      const bool scores = visit_.layer != nullptr;
+      const KernelMasks wanted =
+          visit_.scores_wanted ? visit_.scores_wanted(id, relevance) : KernelMasks{};
       BoundedRelevance below =
-          input_.lead_back(executor_, id, relevance, own_output(id), x, scores);
-      if (scores) visit_.layer(id, {relevance, below.share, nullptr, {}, below.scores});
+          input_.lead_back(executor_, id, relevance, own_output(id), x, wanted);
+      if (visit_.layer) visit_.layer(id, {relevance, below.share, nullptr, {}, below.scores});
       give(input, std::move(below.relevance));
       return;
     }

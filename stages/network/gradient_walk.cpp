@@ -45,7 +45,7 @@ WalkPlan plan_walk(const NetworkGraph& graph, const std::vector<bool>& wanted) {
 }
 
 void walk_gradient(const Executor& executor, const Trace& trace, const at::Tensor& weights,
-                   const WalkPlan& plan, const GradientVisitor& visit) {
+                   const WalkPlan& plan, const GradientVisitor& visit, const ScoresWanted& wanted) {
   const c10::InferenceMode guard;
   const NetworkGraph& graph = executor.graph();
   std::vector<at::Tensor> gradients(index(graph.size()));
@@ -65,9 +65,11 @@ void walk_gradient(const Executor& executor, const Trace& trace, const at::Tenso
       const NodeId input = node.inputs[i];
       if (!plan.on_path[index(input)] || !carries(node.op, i)) continue;
       at::Tensor& slot = gradients[index(input)];
-      if (i == 0 && is_layer(node) && executor.layer(id).scores_with_gradient()) {
+      const bool scored =
+          wanted && i == 0 && is_layer(node) && executor.layer(id).scores_with_gradient();
+      if (const KernelMasks masks = scored ? wanted(id) : KernelMasks{}; !masks.empty()) {
         auto both = executor.layer(id).gradient_and_scores(output.gradient,
-                                                           trace.values[index(input)], slot);
+                                                           trace.values[index(input)], slot, masks);
         slot = both.gradient;
         scores[index(input)][id] = both.scores;
         continue;

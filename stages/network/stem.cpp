@@ -40,10 +40,40 @@ CFP_INLINE void append(Entry*& next, const Entry& entry) {
   next += entry.value != 0 ? 1 : 0;
 }
 
+/// The entries of a row of positions.
+struct Entries {
+  std::vector<Entry> entries;
+  std::vector<int64_t>
+      ends;  ///< by position: end of its entries, which begin where those before end
+
+  Entries(int64_t positions, int64_t kernels)
+      : entries(static_cast<std::size_t>(positions * kernels + 1)),
+        ends(static_cast<std::size_t>(positions)) {}
+
+  /// @param row     [positions, width]
+  /// @param kernels those to take
+  void take(const float* row, int64_t width, const std::vector<std::int32_t>& kernels) {
+    Entry* next = entries.data();
+    for (int64_t& end : ends) {
+      for (const std::int32_t kernel : kernels) append(next, {kernel, row[kernel]});
+      end = next - entries.data();
+      row += width;
+    }
+  }
+
+  const Entry* begin(int64_t position) const {
+    return entries.data() + (position == 0 ? 0 : ends[static_cast<std::size_t>(position - 1)]);
+  }
+  const Entry* end(int64_t position) const {
+    return entries.data() + ends[static_cast<std::size_t>(position)];
+  }
+  bool empty() const { return ends.back() == 0; }
+};
+
 /// A row of output positions and a few rows of taps.
 struct Strip {
-  const Entry* entries;
-  const int64_t* ends;  ///< by position: end of its entries, which begin where those before end
+  const Entries* all;
+  const Entries* scored;  ///< those whose scores are wanted
   int64_t positions;
   const float* weights;  ///< the rows of taps of kernel 0
   int64_t taps, run;     ///< from kernel to kernel, and from row to row
@@ -53,37 +83,41 @@ struct Strip {
   float* scores;         ///< [kernels, run]
 };
 
-/// One position: sends its entries back through R rows of taps of N vectors, and adds to each
-/// entry's scores what they find in x. Sums and x stay in registers while the entries pass.
-template <int64_t R, int64_t N, bool kScores>
-CFP_INLINE void add_position(const Strip& s, int64_t position, const Entry* begin,
-                             const Entry* end) {
+/// One position: sends its entries back through R rows of taps of N vectors. The sums stay in
+/// registers while the entries pass.
+template <int64_t R, int64_t N>
+CFP_INLINE void send_position_back(const Strip& s, int64_t position) {
   Vector total[R][N] = {};
-  Vector seen[R][N] = {};
-  if constexpr (kScores) {
-    for (int64_t r = 0; r < R; ++r) {
-      const auto* from = reinterpret_cast<const Vector*>(s.x + position * s.step + r * s.row);
-      for (int64_t n = 0; n < N; ++n) seen[r][n] = from[n];
-    }
-  }
-  for (const Entry* e = begin; e != end; ++e) {
+  for (const Entry* e = s.all->begin(position); e != s.all->end(position); ++e) {
     const float* taps = s.weights + e->kernel * s.taps;
-    Vector score[N] = {};
     for (int64_t r = 0; r < R; ++r) {
       const auto* weights = reinterpret_cast<const Vector*>(taps + r * s.run);
-      for (int64_t n = 0; n < N; ++n) {
-        total[r][n] += e->value * weights[n];
-        if constexpr (kScores) score[n] += weights[n] * seen[r][n];
-      }
-    }
-    if constexpr (kScores) {
-      auto* to = reinterpret_cast<Vector*>(s.scores + e->kernel * s.run);
-      for (int64_t n = 0; n < N; ++n) to[n] += e->value * score[n];
+      for (int64_t n = 0; n < N; ++n) total[r][n] += e->value * weights[n];
     }
   }
   for (int64_t r = 0; r < R; ++r) {
     auto* to = reinterpret_cast<Vector*>(s.sum + position * s.step + r * s.row);
     for (int64_t n = 0; n < N; ++n) to[n] += total[r][n];
+  }
+}
+
+/// One position: adds to the scores of its entries what they find in x, which stays in registers.
+template <int64_t R, int64_t N>
+CFP_INLINE void score_position(const Strip& s, int64_t position) {
+  Vector seen[R][N];
+  for (int64_t r = 0; r < R; ++r) {
+    const auto* from = reinterpret_cast<const Vector*>(s.x + position * s.step + r * s.row);
+    for (int64_t n = 0; n < N; ++n) seen[r][n] = from[n];
+  }
+  for (const Entry* e = s.scored->begin(position); e != s.scored->end(position); ++e) {
+    const float* taps = s.weights + e->kernel * s.taps;
+    Vector score[N] = {};
+    for (int64_t r = 0; r < R; ++r) {
+      const auto* weights = reinterpret_cast<const Vector*>(taps + r * s.run);
+      for (int64_t n = 0; n < N; ++n) score[n] += weights[n] * seen[r][n];
+    }
+    auto* to = reinterpret_cast<Vector*>(s.scores + e->kernel * s.run);
+    for (int64_t n = 0; n < N; ++n) to[n] += e->value * score[n];
   }
 }
 
@@ -94,9 +128,11 @@ CFP_INLINE void add_strip(const Strip& s) {
   const int64_t apart = (N * kVector + s.step - 1) / s.step;
   for (int64_t phase = 0; phase < std::min(apart, s.positions); ++phase) {
     for (int64_t i = phase; i < s.positions; i += apart) {
-      const int64_t first = i == 0 ? 0 : s.ends[i - 1];
-      if (first == s.ends[i]) continue;
-      add_position<R, N, kScores>(s, i, s.entries + first, s.entries + s.ends[i]);
+      if (s.all->begin(i) == s.all->end(i)) continue;
+      send_position_back<R, N>(s, i);
+      if constexpr (kScores) {
+        if (s.scored->begin(i) != s.scored->end(i)) score_position<R, N>(s, i);
+      }
     }
   }
 }
@@ -185,31 +221,38 @@ struct Slab {
   float* scores;    ///< [kernels, run]; null: not wanted
 };
 
+/// The kernels of a layer that a mask names; without one all.
+std::vector<std::int32_t> kernels_of(int64_t count, const std::vector<std::uint8_t>* mask) {
+  std::vector<std::int32_t> kernels;
+  for (int64_t k = 0; k < count; ++k) {
+    if (mask == nullptr || (*mask)[static_cast<std::size_t>(k)] != 0) {
+      kernels.push_back(static_cast<std::int32_t>(k));
+    }
+  }
+  return kernels;
+}
+
 /// What the output frames [t0, t1) of one clip send back, on the padded grid.
 /// @param g [T', H', W', C_out], contiguous
 /// @param x the padded input, from the first frame that the slab touches
 void add_slab(const Conv3d& op, const at::Tensor& runs, const at::Tensor& g, const float* x,
-              int64_t t0, int64_t t1, const PaddedGrid& grid, const Slab& slab) {
+              const std::vector<std::int32_t>& scored, int64_t t0, int64_t t1,
+              const PaddedGrid& grid, const Slab& slab) {
   const int64_t OH = g.size(1), OW = g.size(2), kernels = g.size(3);
   const int64_t run = run_of(op), taps = op.kernel[1] * run;
-  std::vector<Entry> entries(static_cast<std::size_t>(OW * kernels + 1));
-  std::vector<int64_t> ends(static_cast<std::size_t>(OW));
+  const std::vector<std::int32_t> every = kernels_of(kernels, nullptr);
+  Entries all(OW, kernels), to_score(OW, static_cast<int64_t>(scored.size()));
   for (int64_t t = t0; t < t1; ++t) {
     for (int64_t h = 0; h < OH; ++h) {
       const float* row = g.data_ptr<float>() + (t * OH + h) * OW * kernels;
-      Entry* next = entries.data();
-      for (int64_t w = 0; w < OW; ++w) {
-        for (int64_t k = 0; k < kernels; ++k) {
-          append(next, {static_cast<std::int32_t>(k), row[w * kernels + k]});
-        }
-        ends[static_cast<std::size_t>(w)] = next - entries.data();
-      }
-      if (next == entries.data()) continue;
+      all.take(row, kernels, every);
+      if (all.empty()) continue;
+      if (slab.scores != nullptr) to_score.take(row, kernels, scored);
       for (int64_t kt = 0; kt < op.kernel[0]; ++kt) {
         const int64_t at =
             ((t - t0) * op.stride[0] + kt) * grid.frame() + h * op.stride[1] * grid.row();
-        const Strip strip{.entries = entries.data(),
-                          .ends = ends.data(),
+        const Strip strip{.all = &all,
+                          .scored = &to_score,
                           .positions = OW,
                           .weights = runs.data_ptr<float>() + kt * kernels * taps,
                           .taps = taps,
@@ -292,7 +335,7 @@ at::Tensor stem_runs(const Conv3d& op, const at::Tensor& weight) {
 }
 
 StemGradients stem_gradients(const Conv3d& op, const at::Tensor& runs, const at::Tensor& g,
-                             const Triple& size, const at::Tensor& x) {
+                             const Triple& size, const at::Tensor& x, const KernelMasks& wanted) {
   const int64_t batch = g.size(0), OT = g.size(2), kernels = g.size(1), run = run_of(op);
   const Triple& padding = op.padding.before;
   const PaddedGrid grid(op, g.sizes().slice(2), size, padding);
@@ -302,8 +345,13 @@ StemGradients stem_gradients(const Conv3d& op, const at::Tensor& runs, const at:
   std::vector<float> sums(static_cast<std::size_t>(batch * slabs * slab_size), 0.0F);
   const at::Tensor scores = at::zeros({batch, slabs, kernels, run}, g.options());
   std::vector<std::vector<float>> inputs;
-  for (int64_t b = 0; x.defined() && b < batch; ++b) {
-    inputs.push_back(padded_input(grid, x[b].permute({1, 2, 3, 0}).contiguous(), padding));
+  std::vector<std::vector<std::int32_t>> scored;
+  for (int64_t b = 0; b < batch; ++b) {
+    if (x.defined()) {
+      inputs.push_back(padded_input(grid, x[b].permute({1, 2, 3, 0}).contiguous(), padding));
+    }
+    scored.push_back(
+        kernels_of(kernels, wanted.empty() ? nullptr : &wanted[static_cast<std::size_t>(b)]));
   }
   const at::Tensor g_rows = g.permute({0, 2, 3, 4, 1}).contiguous();  // [B, T', H', W', C_out]
   at::parallel_for(0, batch * slabs, 1, [&](int64_t begin, int64_t end) {
@@ -314,7 +362,8 @@ StemGradients stem_gradients(const Conv3d& op, const at::Tensor& runs, const at:
       const float* seen = x.defined() ? inputs[static_cast<std::size_t>(clip)].data() +
                                             t0 * op.stride[0] * grid.frame()
                                       : nullptr;
-      add_slab(op, runs, g_rows[clip], seen, t0, std::min(t0 + kSlab, OT), grid, slab);
+      add_slab(op, runs, g_rows[clip], seen, scored[static_cast<std::size_t>(clip)], t0,
+               std::min(t0 + kSlab, OT), grid, slab);
     }
   });
   StemGradients result{collect_slabs(op, sums, grid, size, g)};

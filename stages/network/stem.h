@@ -7,6 +7,9 @@
 // longer.
 #pragma once
 
+#include <cstdint>
+#include <vector>
+
 #include <ATen/core/Tensor.h>
 
 #include "stages/network/graph.h"
@@ -23,18 +26,24 @@ at::Tensor stem_runs(const Conv3d& op, const at::Tensor& weight);
 
 struct StemGradients {
   at::Tensor input;  ///< [B, C_in, T, H, W], channels last
-  at::Tensor
-      scores;  ///< [B, C_out, C_in]: sum over taps of weight times its gradient; or undefined
+  /// [B, C_out, C_in]: sum over taps of weight times its gradient, 0 for kernels not asked for; or
+  /// undefined
+  at::Tensor scores;
 };
 
-/// The gradient at the input of sum(g * conv(x)), and in the same pass what each kernel gets from
-/// each input channel.
+/// By clip, by kernel: 1 where scores are wanted; they cost as much again as the gradient does.
+using KernelMasks = std::vector<std::vector<std::uint8_t>>;
+
+/// The gradient at the input of sum(g * conv(x)), and in the same pass what kernels get from each
+/// input channel.
 ///
 /// @param runs as stem_runs() gives them
 /// @param g    [B, C_out, T', H', W'] float32 on a CPU
 /// @param size T, H, W of the input
 /// @param x    [B, C_in, T, H, W] float32 on a CPU; undefined: no scores
+/// @param wanted whose scores; empty: all kernels'
 StemGradients stem_gradients(const Conv3d& op, const at::Tensor& runs, const at::Tensor& g,
-                             const Triple& size, const at::Tensor& x = {});
+                             const Triple& size, const at::Tensor& x = {},
+                             const KernelMasks& wanted = {});
 
 }  // namespace cfp

@@ -27,10 +27,13 @@ WalkPlan plan_walk(const NetworkGraph& graph, const std::vector<bool>& wanted);
 
 /// What the walk knows of a node when it comes to it.
 struct NodeGradient : OutputGradient {
-  /// Scores [B, C_out, C_in] of the layers that read this value, of those that give them with the
-  /// gradient (Convolution::scores_with_gradient), by layer.
+  /// Scores [B, C_out, C_in] of the layers that read this value and whose scores were wanted.
   std::map<NodeId, at::Tensor> scores;
 };
+
+/// Which kernels' scores the walk is to find on its way, by clip; asked of layers that give them
+/// with the gradient, when they have been visited. Empty: none.
+using ScoresWanted = std::function<KernelMasks(NodeId)>;
 
 /// Called with what relu_gradient() found at a node. In an Add node `kernels` is the first addend
 /// and `addend` the second. The gradient lives until the call returns.
@@ -40,7 +43,8 @@ using GradientVisitor = std::function<void(NodeId, const NodeGradient&)>;
 ///
 /// @param weights [B, classes] a one-hot row explains a logit
 void walk_gradient(const Executor& executor, const Trace& trace, const at::Tensor& weights,
-                   const WalkPlan& plan, const GradientVisitor& visit);
+                   const WalkPlan& plan, const GradientVisitor& visit,
+                   const ScoresWanted& wanted = {});
 
 /// How relevance went through one layer: what its edges are made of. Either `weights` and `seen`,
 /// or the scores themselves.
@@ -57,6 +61,9 @@ struct ExcitationVisitor {
   std::function<void(NodeId, const at::Tensor&)> value;              ///< R of a node's value
   std::function<void(NodeId, const AddendRelevance&)> addends = {};  ///< of a sum's two inputs
   std::function<void(NodeId, const LayerExcitation&)> layer = {};
+  /// Which kernels' scores are wanted, by clip, of a layer that reads the clip itself, whose own
+  /// output has this relevance; absent or empty: none.
+  std::function<KernelMasks(NodeId, const at::Tensor& relevance)> scores_wanted = {};
 };
 
 /// Walks positive relevance from one class a clip; relevance sums to 1 where it enters the

@@ -40,6 +40,17 @@ class ExcitationListener {
     }
   }
 
+  /// The found kernels of a layer that reads the clip, if its edges are asked for.
+  KernelMasks scores_wanted(NodeId id, const at::Tensor& relevance) const {
+    KernelMasks masks;
+    if (!batch_.options.edges || batch_.plan.layer_of_node[index(id)] < 0) return masks;
+    const at::Tensor sums = channel_sums(relevance);
+    for (std::size_t clip = 0; clip < relevance_.size(); ++clip) {
+      masks.push_back(select(sums, clip).found);
+    }
+    return masks;
+  }
+
   void layer(NodeId id, const LayerExcitation& layer) {
     if (batch_.plan.layer_of_node[index(id)] < 0) return;
     const at::Tensor sums = channel_sums(layer.relevance);
@@ -89,7 +100,9 @@ class ExcitationScorer final : public Scorer {
     const ExcitationVisitor visit{
         .value = [&](NodeId id, const at::Tensor& r) { listener.value(id, r); },
         .addends = [&](NodeId id, const AddendRelevance& parts) { listener.addends(id, parts); },
-        .layer = [&](NodeId id, const LayerExcitation& layer) { listener.layer(id, layer); }};
+        .layer = [&](NodeId id, const LayerExcitation& layer) { listener.layer(id, layer); },
+        .scores_wanted = [&](NodeId id,
+                             const at::Tensor& r) { return listener.scores_wanted(id, r); }};
     walk_excitation(batch.executor, batch.trace, targets.classes, batch.input,
                     plan_walk(batch.graph(), batch.plan.wanted), visit);
     Scores scores = listener.take();

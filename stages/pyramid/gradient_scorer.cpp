@@ -32,6 +32,14 @@ class GradientListener {
     }
   }
 
+  /// The found kernels of a layer, if its edges are asked for.
+  KernelMasks scores_wanted(NodeId id) const {
+    KernelMasks masks;
+    if (!options_.edges || plan_.layer_of_node[index(id)] < 0) return masks;
+    for (const auto& clip : result_) masks.push_back(clip[index(id)].kernels->found);
+    return masks;
+  }
+
   std::vector<std::vector<NodeRelevance>> take() { return std::move(result_); }
 
  private:
@@ -86,9 +94,10 @@ class GradientScorer final : public Scorer {
 
   Scores score(const TracedBatch& batch, const Targets& targets) const override {
     GradientListener listener(batch, targets.classes);
-    walk_gradient(batch.executor, batch.trace, targets.weights,
-                  plan_walk(batch.graph(), batch.plan.wanted),
-                  [&](NodeId id, const NodeGradient& output) { listener.visit(id, output); });
+    walk_gradient(
+        batch.executor, batch.trace, targets.weights, plan_walk(batch.graph(), batch.plan.wanted),
+        [&](NodeId id, const NodeGradient& output) { listener.visit(id, output); },
+        [&](NodeId id) { return listener.scores_wanted(id); });
     Scores scores{listener.take(), {}};
     for (std::size_t clip = 0; clip < targets.classes.size(); ++clip) {
       mark_reached(batch.graph(), batch.plan.classifier, targets.classes[clip],

@@ -171,6 +171,21 @@ TEST_P(Stems, GiveTheScoresOfAllEdges) {
   }
 }
 
+TEST_P(Stems, GiveTheScoresAskedForAndTheSameGradient) {
+  const Expected e = expected(2, 40);
+  const Conv3d& op = GetParam().op;
+  KernelMasks wanted(2, std::vector<std::uint8_t>(static_cast<std::size_t>(op.out_channels), 0));
+  for (std::size_t k = 0; k < wanted[0].size(); k += 2) wanted[0][k] = 1;  // of clip 1 none
+  const StemGradients found =
+      stem_gradients(op, stem_runs(op, e.weight.detach().to(at::kFloat)), channels_last_float(e.g),
+                     GetParam().size, channels_last_float(e.x), wanted);
+  EXPECT_TRUE(equal_to(found.input, gradients(e).input));
+  at::Tensor scores = expected_scores(e, 0).clone();
+  for (std::int64_t k = 1; k < op.out_channels; k += 2) scores[k].zero_();
+  EXPECT_TRUE(close_to(found.scores[0], scores, kTolerance));
+  EXPECT_EQ(found.scores[1].abs().max().item<double>(), 0);
+}
+
 TEST_P(Stems, GiveTheSameGradientWithoutScores) {
   const Expected e = expected(2, 40);
   const Conv3d& op = GetParam().op;

@@ -89,6 +89,11 @@ void expect_excitation_conserved(const test::TestNetwork& made, at::ScalarType t
             at::Tensor& slot = sent[test::at_node(graph.node(id).inputs[0])];
             const at::Tensor both = at::stack(below);
             slot = slot.defined() ? slot + both : both;
+          },
+      .scores_wanted =
+          [](NodeId, const at::Tensor& relevance) {
+            const auto kernels = static_cast<std::size_t>(relevance.size(1));
+            return KernelMasks(2, std::vector<std::uint8_t>(kernels, 1));
           }};
   walk_excitation(executor, trace, classes, input, plan_walk(graph, everything(graph)), visit);
   EXPECT_GT(layers, 1);
