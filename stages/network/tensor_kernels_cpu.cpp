@@ -176,11 +176,12 @@ constexpr int64_t kGrain = 1 << 14;
 
 // ---- gathering -------------------------------------------------------------------------------
 
-CFP_MULTIVERSION void gather_rows(const float* __restrict x, int64_t rows, int64_t row,
-                                  const int* __restrict channels, int64_t n,
-                                  float* __restrict out) {
+CFP_MULTIVERSION void gather(const float* __restrict x, int64_t rows, int64_t row,
+                             const int* __restrict channels, int64_t n, int64_t width,
+                             float* __restrict out) {
   for (int64_t p = 0; p < rows; ++p) {
-    for (int64_t i = 0; i < n; ++i) out[p * n + i] = x[p * row + channels[i]];
+    for (int64_t i = 0; i < n; ++i) out[p * width + i] = x[p * row + channels[i]];
+    for (int64_t i = n; i < width; ++i) out[p * width + i] = 0;
   }
 }
 
@@ -242,6 +243,11 @@ at::Tensor scale_shift(const at::Tensor& x, const at::Tensor& scale, const at::T
   return y;
 }
 
+void gather_rows(const float* x, int64_t rows, int64_t row, const std::vector<int>& channels,
+                 int64_t width, float* out) {
+  gather(x, rows, row, channels.data(), static_cast<int64_t>(channels.size()), width, out);
+}
+
 at::Tensor gather_channels(const at::Tensor& x, int64_t clip,
                            const std::vector<int64_t>& channels) {
   const Rows in(x);
@@ -250,7 +256,7 @@ at::Tensor gather_channels(const at::Tensor& x, int64_t clip,
   at::Tensor out = at::empty({x.size(2), x.size(3), x.size(4), n}, x.options());
   const float* from = in.data + clip * in.positions * in.channels;
   at::parallel_for(0, in.positions, kGrain / in.channels + 1, [&](int64_t begin, int64_t end) {
-    gather_rows(from + begin * in.channels, end - begin, in.channels, indices.data(), n,
+    gather_rows(from + begin * in.channels, end - begin, in.channels, indices, n,
                 out.data_ptr<float>() + begin * n);
   });
   return out;

@@ -18,6 +18,13 @@ at::Tensor channel_sums(const at::Tensor& x);
 ChannelSums contribution_sums(const at::Tensor& gradient, const at::Tensor& value);
 OutputGradient relu_gradient(at::Tensor gradient, const at::Tensor& value,
                              const at::Tensor& residual, bool relu);
+/// Some channels of rows of positions [rows, row], each row filled up with zeros.
+///
+/// @param channels ascending
+/// @param out      [rows, width], width >= channels.size()
+void gather_rows(const float* x, std::int64_t rows, std::int64_t row,
+                 const std::vector<int>& channels, std::int64_t width, float* out);
+
 at::Tensor gather_channels(const at::Tensor& x, std::int64_t clip,
                            const std::vector<std::int64_t>& channels);
 at::Tensor scale_shift(const at::Tensor& x, const at::Tensor& scale, const at::Tensor& shift,

@@ -93,16 +93,6 @@ CFP_MULTIVERSION void add_products(const Tap& tap, int64_t kernels, int64_t widt
   }
 }
 
-/// Takes the channels asked for from rows of positions, filled up with zeros to whole vectors.
-CFP_MULTIVERSION void gather_rows(const float* __restrict x, int64_t rows, int64_t row,
-                                  const int* __restrict channels, int64_t n, int64_t width,
-                                  float* __restrict out) {
-  for (int64_t p = 0; p < rows; ++p) {
-    for (int64_t i = 0; i < n; ++i) out[p * width + i] = x[p * row + channels[i]];
-    for (int64_t i = n; i < width; ++i) out[p * width + i] = 0;
-  }
-}
-
 CFP_MULTIVERSION void keep_positive(float* values, int64_t n) {
   for (int64_t i = 0; i < n; ++i) values[i] = std::max(values[i], 0.0F);
 }
@@ -166,7 +156,7 @@ class Products {
     const float* x = input_.entering.data_ptr<float>() + begin * frame * row;
     at::parallel_for(0, (end - begin) * frame, 256, [&](int64_t p0, int64_t p1) {
       float* out = block.values.data() + p0 * width_;
-      gather_rows(x + p0 * row, p1 - p0, row, channels_.data(), count(channels_), width_, out);
+      gather_rows(x + p0 * row, p1 - p0, row, channels_, width_, out);
       if (input_.positive) keep_positive(out, (p1 - p0) * width_);
     });
   }
