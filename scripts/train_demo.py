@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
-"""Trains the demo network on moving_shapes and writes configs/demo/resnet3d_moving_shapes.safetensors.
+"""Trains a demo network on moving_shapes and writes configs/demo/NAME_moving_shapes.safetensors.
 
     scripts/train_demo.py                          # clips, training, evaluation, checkpoint
+    scripts/train_demo.py --architecture i3d       # another network; see DEMOS
     scripts/train_demo.py --evaluate CHECKPOINT    # held-out accuracy of a checkpoint
     scripts/train_demo.py --evaluate CHECKPOINT --predictions predictions.csv
     scripts/train_demo.py --evaluate CHECKPOINT --record     # and write it into the metadata
 
 The clips are made by the program `moving_shapes` of the build and decoded from their files, so the
-network learns what the explaining program will show it. The network's tensors have the names that the
-resnet3d builder of stages/network gives them.
+network learns what the explaining program will show it.
 """
 
 import argparse
@@ -25,8 +25,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from architectures import FAMILIES
+
 ROOT = Path(__file__).resolve().parent.parent
-CHECKPOINT = ROOT / "configs" / "demo" / "resnet3d_moving_shapes.safetensors"
 
 CLASS_NAMES = ["translate left", "translate right", "translate up", "translate down", "rotate",
                "grow", "shrink", "blink", "still cross", "still ring"]
@@ -35,74 +36,42 @@ FLIPPED_LEFT_RIGHT = torch.tensor([1, 0, 2, 3, 4, 5, 6, 7, 8, 9])
 FLIPPED_UP_DOWN = torch.tensor([0, 1, 3, 2, 4, 5, 6, 7, 8, 9])
 PLAYED_BACKWARDS = torch.tensor([1, 0, 3, 2, 4, 6, 5, 7, 8, 9])
 
-# As stages/network/builders.h takes them. Without the pool after the stem, the last layers still see
-# 2x8x8 positions, so that what they look at can be seen.
-ARCHITECTURE = "resnet50_3d"
-OVERRIDES = {"blocks": [1, 2, 2, 1], "base_width": 8, "expansion": 4, "stem_channels": 16,
-             "stem_kernel": [3, 5, 5], "stem_stride": [2, 2, 2], "stem_pool": False}
+# What is trained: a name for its files, and what it takes, as in stages/network/builders.h. All begin
+# with the same stem. Without a pool after it, the last layers still see some positions, so that what
+# they look at can be seen.
+STEM = {"stem_kernel": [3, 5, 5], "stem_stride": [2, 2, 2], "stem_pool": False}
+DEMOS = {
+    "resnet50_3d": ("resnet3d", {"blocks": [1, 2, 2, 1], "base_width": 8, "expansion": 4,
+                                 "stem_channels": 16, **STEM}),
+    "resnext101_3d": ("resnext101_3d", {"blocks": [1, 1, 2, 1], "base_width": 16, "expansion": 2,
+                                        "groups": 8, "stem_channels": 16, **STEM}),
+    "mfnet3d": ("mfnet3d", {"blocks": [1, 2, 2, 1], "base_width": 16, "groups": 4,
+                            "stem_channels": 16, **STEM, "final_pool": [4, 4, 4]}),
+    "i3d": ("i3d", {"blocks": [1, 3, 1], "base_width": 8, **STEM, "final_pool": [2, 4, 4]}),
+}
 
 
-class Bottleneck(nn.Module):
-    """1x1x1, 3x3x3 with the stride, 1x1x1; shortcut of convolution and BatchNorm where shapes change."""
-
-    def __init__(self, in_channels, width, expansion, stride):
-        super().__init__()
-        out_channels = width * expansion
-        self.conv1 = nn.Conv3d(in_channels, width, 1, bias=False)
-        self.bn1 = nn.BatchNorm3d(width)
-        self.conv2 = nn.Conv3d(width, width, 3, stride=stride, padding=1, bias=False)
-        self.bn2 = nn.BatchNorm3d(width)
-        self.conv3 = nn.Conv3d(width, out_channels, 1, bias=False)
-        self.bn3 = nn.BatchNorm3d(out_channels)
-        self.downsample = None
-        if stride != 1 or in_channels != out_channels:
-            self.downsample = nn.Sequential(
-                nn.Conv3d(in_channels, out_channels, 1, stride=stride, bias=False),
-                nn.BatchNorm3d(out_channels))
-
-    def forward(self, x):
-        y = torch.relu(self.bn1(self.conv1(x)))
-        y = torch.relu(self.bn2(self.conv2(y)))
-        y = self.bn3(self.conv3(y))
-        return torch.relu(y + (x if self.downsample is None else self.downsample(x)))
+def checkpoint_of(architecture):
+    return ROOT / "configs" / "demo" / f"{DEMOS[architecture][0]}_moving_shapes.safetensors"
 
 
-class ResNet3d(nn.Module):
-    """[B, 3, T, H, W] -> [B, num_classes]; a narrow version of the 3D ResNets of Hara et al."""
+def build(architecture, overrides):
+    """A network of FAMILIES with the memory layout that is fastest on a CPU."""
+    network = FAMILIES[architecture](num_classes=len(CLASS_NAMES), **overrides)
+    return network.to(memory_format=torch.channels_last_3d)
 
-    def __init__(self, blocks, base_width, expansion, stem_channels, stem_kernel, stem_stride,
-                 stem_pool, num_classes):
-        super().__init__()
-        self.conv1 = nn.Conv3d(3, stem_channels, stem_kernel, stride=stem_stride,
-                               padding=[k // 2 for k in stem_kernel], bias=False)
-        self.bn1 = nn.BatchNorm3d(stem_channels)
-        self.maxpool = nn.MaxPool3d(3, stride=2, padding=1) if stem_pool else nn.Identity()
-        channels = stem_channels
-        for stage, count in enumerate(blocks):
-            width = base_width * 2**stage
-            layers = []
-            for block in range(count):
-                stride = 2 if stage > 0 and block == 0 else 1
-                layers.append(Bottleneck(channels, width, expansion, stride))
-                channels = width * expansion
-            setattr(self, f"layer{stage + 1}", nn.Sequential(*layers))
-        self.fc = nn.Linear(channels, num_classes)
-        for module in self.modules():
-            if isinstance(module, nn.Conv3d):
-                nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
 
-    def forward(self, x):
-        x = self.maxpool(torch.relu(self.bn1(self.conv1(x))))
-        x = self.layer4(self.layer3(self.layer2(self.layer1(x))))
-        return self.fc(x.mean(dim=(2, 3, 4)))
+def run_tool(tool, folder, split, count, seed, *more):
+    """Runs the program `moving_shapes`, which makes the clips that are not there yet."""
+    subprocess.run(list(map(str, [tool, "--out", folder, "--split", split, "--count", count,
+                                  "--seed", seed, *more])), check=True)
 
 
 def make_clips(tool, folder, split, count, seed):
-    """Makes clips with the program `moving_shapes`; returns the rows of its manifest."""
+    """Makes clips; returns the rows of their manifest."""
     folder.mkdir(parents=True, exist_ok=True)
     manifest = folder / f"{split}_{count}_seed{seed}.csv"
-    subprocess.run([str(tool), "--out", str(folder), "--split", split, "--count", str(count),
-                    "--seed", str(seed), "--manifest", str(manifest)], check=True)
+    run_tool(tool, folder, split, count, seed, "--manifest", manifest)
     with open(manifest, newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
 
@@ -255,10 +224,10 @@ def accuracy_text(options, accuracy):
 
 def metadata_of(options, input_size, accuracy):
     """What the checkpoint says of itself: how to build and feed the network, and where it is from."""
-    names = ("train_count", "test_count", "epochs", "batch", "rate", "seed", "threads")
+    names = ("architecture", "train_count", "test_count", "epochs", "batch", "rate", "seed", "threads")
     arguments = [f"--{name.replace('_', '-')} {getattr(options, name)}" for name in names]
-    return {"architecture": ARCHITECTURE,
-            "overrides": json.dumps(OVERRIDES),
+    return {"architecture": options.architecture,
+            "overrides": json.dumps(DEMOS[options.architecture][1]),
             "num_classes": str(len(CLASS_NAMES)),
             "class_names": json.dumps(CLASS_NAMES),
             "preset": "demo",
@@ -275,7 +244,9 @@ def parse_options():
                         help="the program that makes clips (default: %(default)s)")
     parser.add_argument("--clips", type=Path, default=ROOT / ".cache/moving_shapes",
                         help="folder for the clips (default: %(default)s)")
-    parser.add_argument("--out", type=Path, default=CHECKPOINT)
+    parser.add_argument("--architecture", choices=DEMOS, default="resnet50_3d",
+                        help="what to train (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="the checkpoint (default: in configs/demo)")
     parser.add_argument("--evaluate", type=Path, metavar="CHECKPOINT",
                         help="train nothing; print the accuracy of this checkpoint")
     parser.add_argument("--record", action="store_true",
@@ -296,23 +267,28 @@ def parse_options():
     return options
 
 
-def main():
-    options = parse_options()
-    torch.set_num_threads(options.threads)
+def load_network(checkpoint):
+    """The network that a checkpoint's metadata name, with its weights; and what is in the file."""
+    tensors, metadata = load_safetensors(checkpoint)
+    network = build(metadata["architecture"], json.loads(metadata["overrides"]))
+    missing, unexpected = network.load_state_dict(tensors, strict=False)
+    wrong = [n for n in missing if not n.endswith("num_batches_tracked")] + unexpected
+    if wrong:
+        sys.exit(f"{checkpoint}: not a demo network; missing or unexpected: {wrong}")
+    return network, tensors, metadata
+
+
+def evaluate_checkpoint(options):
+    network, tensors, metadata = load_network(options.evaluate)
+    accuracy = evaluate(network, options)
+    if options.record:
+        metadata["accuracy"] = accuracy_text(options, accuracy)
+        save_safetensors(options.evaluate, tensors, metadata)
+
+
+def train_checkpoint(options):
     torch.manual_seed(options.seed)
-    network = ResNet3d(num_classes=len(CLASS_NAMES), **OVERRIDES)
-    network = network.to(memory_format=torch.channels_last_3d)
-    if options.evaluate:
-        tensors, metadata = load_safetensors(options.evaluate)
-        missing, unexpected = network.load_state_dict(tensors, strict=False)
-        wrong = [n for n in missing if not n.endswith("num_batches_tracked")] + unexpected
-        if wrong:
-            sys.exit(f"{options.evaluate}: not the demo network; missing or unexpected: {wrong}")
-        accuracy = evaluate(network, options)
-        if options.record:
-            metadata["accuracy"] = accuracy_text(options, accuracy)
-            save_safetensors(options.evaluate, tensors, metadata)
-        return
+    network = build(options.architecture, DEMOS[options.architecture][1])
     print(f"{sum(p.numel() for p in network.parameters())} parameters", flush=True)
     rows = make_clips(options.tool, options.clips, "train", options.train_count, options.seed)
     clips, labels = load(rows, decode_for_training)
@@ -320,8 +296,18 @@ def main():
     accuracy = evaluate(network, options)
     tensors = {name: tensor.detach().float() for name, tensor in network.state_dict().items()
                if not name.endswith("num_batches_tracked")}
-    save_safetensors(options.out, tensors, metadata_of(options, list(clips.shape[1:4]), accuracy))
-    print(f"wrote {options.out}")
+    out = options.out or checkpoint_of(options.architecture)
+    save_safetensors(out, tensors, metadata_of(options, list(clips.shape[1:4]), accuracy))
+    print(f"wrote {out}")
+
+
+def main():
+    options = parse_options()
+    torch.set_num_threads(options.threads)
+    if options.evaluate:
+        evaluate_checkpoint(options)
+    else:
+        train_checkpoint(options)
 
 
 if __name__ == "__main__":
