@@ -1,3 +1,4 @@
+#include <ostream>
 #include <set>
 
 #include "pipeline/config/loader.h"
@@ -34,6 +35,8 @@ struct ValueCase {
   const char* yaml;
   const char* reason;
 };
+
+void PrintTo(const ValueCase& c, std::ostream* out) { *out << c.path << ": " << c.yaml; }
 
 class SchemaValue : public testing::TestWithParam<ValueCase> {};
 

@@ -4,6 +4,7 @@
 #include <map>
 #include <memory>
 #include <numeric>
+#include <ostream>
 #include <random>
 
 #include <gmock/gmock.h>
@@ -58,6 +59,10 @@ struct CodecCase {
   const char* options;
   int b_frames;
 };
+
+void PrintTo(const CodecCase& c, std::ostream* out) {
+  *out << c.file << ", " << c.encoder << ", " << c.pixel_format;
+}
 
 class Exactness : public testing::TestWithParam<CodecCase> {};
 

@@ -2,6 +2,7 @@
 
 #include <map>
 #include <numeric>
+#include <ostream>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -244,6 +245,10 @@ struct ColourCase {
   double kr, kb;
   int bits;
 };
+
+void PrintTo(const ColourCase& c, std::ostream* out) {
+  *out << c.pixel_format << ", matrix '" << c.matrix << "', range '" << c.range << "'";
+}
 
 class VideoDecoderColours : public testing::TestWithParam<ColourCase> {};
 

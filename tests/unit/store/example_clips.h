@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <ostream>
 
 #include "stages/core/clip.h"
 #include "stages/core/pyramid.h"
@@ -18,6 +19,11 @@ struct ExampleShape {
   bool tubes = true;
   bool additions = true;
 };
+
+inline void PrintTo(const ExampleShape& shape, std::ostream* out) {
+  *out << shape.classes << " classes, " << shape.targets << " targets, " << shape.kernels
+       << " kernels";
+}
 
 /// A clip whose every number follows from `row` and the shape. Every fifth clip has no label, every
 /// third one is predicted wrongly, and names hold what breaks careless writers.
