@@ -59,7 +59,7 @@ Manifest load_folder_dataset(const DatasetOptions& options) {
   }
 
   for (const std::string& file : tree.files) {
-    ClipRequest& row = manifest.rows.emplace_back();
+    ManifestRow& row = manifest.rows.emplace_back();
     row.row = static_cast<std::int64_t>(manifest.rows.size()) - 1;
     row.clip_id = file;
     row.media.path = (std::filesystem::path(options.data_root) / file).string();

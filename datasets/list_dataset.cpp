@@ -287,9 +287,11 @@ Manifest load_list_dataset(const DatasetOptions& options) {
                                                     : fs::path(options.data_root);
   Manifest manifest;
   for (const Entry& entry : list.entries) {
-    ClipRequest& row = manifest.rows.emplace_back();
+    ManifestRow& row = manifest.rows.emplace_back();
     row.row = static_cast<std::int64_t>(manifest.rows.size()) - 1;
-    row.media = {(folder / entry.path).string(), entry.start_s, entry.end_s};
+    row.media.path = (folder / entry.path).string();
+    row.media.start_s = entry.start_s;
+    row.media.end_s = entry.end_s;
   }
   resolve_labels(list, options, manifest);
   const std::int64_t repeated = number_clip_ids(list, manifest);

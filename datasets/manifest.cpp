@@ -122,13 +122,15 @@ Manifest read_manifest(const fs::path& path) {
   Manifest manifest;
   std::unordered_set<std::string> ids;
   while (table.next()) {
-    ClipRequest row;
+    ManifestRow row;
     row.row = static_cast<std::int64_t>(manifest.rows.size());
     if (parse_integer(table.at("row")) != row.row) {
       table.fail(fmt::format("row is '{}'; {} comes next", table.at("row"), row.row));
     }
     row.clip_id = table.at("clip_id");
-    row.media = {table.at("path"), seconds_at(table, "start_s"), seconds_at(table, "end_s")};
+    row.media.path = table.at("path");
+    row.media.start_s = seconds_at(table, "start_s");
+    row.media.end_s = seconds_at(table, "end_s");
     row.label = label_at(table);
     if (row.clip_id.empty() || row.media.path.empty()) table.fail("clip_id or path is empty");
     if (!ids.insert(row.clip_id).second) {

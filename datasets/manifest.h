@@ -13,8 +13,46 @@
 
 namespace cfp {
 
+/// One of several questions that a data set's labels answer: verb, noun, action.
+struct LabelHead {
+  std::string name;
+  std::vector<std::string> class_names;  ///< by label, in the publisher's order
+
+  bool operator==(const LabelHead&) const = default;
+};
+
+/// Files about a clip besides its frames. Read by gaze.h and boxes.h; nothing computes with them.
+struct ClipReferences {
+  std::string gaze;   ///< file of gaze samples of the clip's video; empty: none
+  std::string boxes;  ///< CSV of boxes; empty: none
+  std::string masks;  ///< folder of masks; empty: none
+
+  bool operator==(const ClipReferences&) const = default;
+};
+
+/// What probing found in a row's media.
+struct MediaFacts {
+  std::int64_t bytes = 0;
+  std::int64_t modified_s = 0;  ///< seconds since 1970
+  int width = 0, height = 0;    ///< pixels, upright
+  double duration_s = 0;        ///< of the whole file or folder
+  double fps = 0;               ///< average
+
+  bool operator==(const MediaFacts&) const = default;
+};
+
+/// A clip, and what else the data set says of it. `label` is that of the head in use.
+struct ManifestRow : ClipRequest {
+  std::vector<std::optional<int>> labels;  ///< one a head of the manifest
+  ClipReferences references;
+  std::optional<MediaFacts> facts;  ///< absent: not probed
+
+  bool operator==(const ManifestRow&) const = default;
+};
+
 struct Manifest {
-  std::vector<ClipRequest> rows;         ///< `row` counts from 0 without gaps; `clip_id` is unique
+  std::vector<ManifestRow> rows;         ///< `row` counts from 0 without gaps; `clip_id` is unique
+  std::vector<LabelHead> heads;          ///< empty where the data set asks one question alone
   std::vector<std::string> class_names;  ///< by label; empty where the data set gives numbers alone
   std::string provenance;  ///< where the rows come from and what was passed over, in words
 

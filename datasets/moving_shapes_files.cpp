@@ -131,7 +131,7 @@ Manifest moving_shapes_manifest(const MovingShapesOptions& options, const fs::pa
       kMovingShapesVersion, options.count, options.clip_len, options.size, options.size,
       options.split, options.seed);
   for (std::int64_t index = 0; index < options.count; ++index) {
-    ClipRequest& row = manifest.rows.emplace_back();
+    ManifestRow& row = manifest.rows.emplace_back();
     row.row = index;
     row.clip_id = clip_id(options, index);
     row.media.path = clip_path(options, folder, index).string();

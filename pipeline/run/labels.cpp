@@ -27,7 +27,7 @@ LabelJoin join_by_name(const Manifest& manifest, const std::vector<std::string>&
   std::size_t next = 0;
   for (const int label : used) output_from_label[label] = found[next++];
 
-  LabelJoin join{.rows = manifest.rows,
+  LabelJoin join{.rows = {manifest.rows.begin(), manifest.rows.end()},
                  .class_names = network_names,
                  .how = fmt::format("{} classes joined by name", used.size())};
   for (ClipRequest& row : join.rows) {
@@ -47,7 +47,8 @@ LabelJoin join_by_number(const Manifest& manifest, const std::vector<std::string
           manifest.class_names.empty() ? "data set" : "network"));
     }
   }
-  LabelJoin join{.rows = manifest.rows, .class_names = network_names};
+  LabelJoin join{.rows = {manifest.rows.begin(), manifest.rows.end()},
+                 .class_names = network_names};
   join.how = "classes joined by number";
   if (network_names.empty() &&
       manifest.class_names.size() == static_cast<std::size_t>(num_classes)) {

@@ -123,6 +123,7 @@ ClipDecoder::ClipDecoder(SamplingOptions sampling, PreprocessOptions preprocess,
 }
 
 ClipDecoder::Output ClipDecoder::operator()(const Input& request) const {
+  if (request.problem) throw DataError(request.problem->reason, request.problem->message);
   const Clock::time_point start = Clock::now();
   Output clips;
   try {

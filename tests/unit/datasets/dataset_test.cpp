@@ -18,10 +18,10 @@ Manifest seven_rows(bool with_names) {
   if (with_names) manifest.class_names = {"air drumming", "jump", "walk"};
   const std::vector<std::optional<int>> labels{{}, 0, 1, 2, 0, 1, {}};
   for (std::size_t i = 0; i < labels.size(); ++i) {
-    manifest.rows.push_back({.row = static_cast<std::int64_t>(i),
-                             .clip_id = std::string(1, static_cast<char>('a' + i)),
-                             .media = {"x.mp4", {}, {}},
-                             .label = labels[i]});
+    manifest.rows.push_back({{.row = static_cast<std::int64_t>(i),
+                              .clip_id = std::string(1, static_cast<char>('a' + i)),
+                              .media = {.path = "x.mp4"},
+                              .label = labels[i]}});
   }
   return manifest;
 }

@@ -17,14 +17,19 @@ using testing::HasSubstr;
 Manifest awkward_manifest() {
   Manifest manifest;
   manifest.class_names = {"plain", "with, comma", "say \"hi\"", "never seen"};
-  manifest.rows = {
-      {.row = 0, .clip_id = "a", .media = {"/data/plain.mp4", {}, {}}, .label = 0},
-      {.row = 1, .clip_id = "b,\"1\"", .media = {"/data/a, b \"c\".mp4", 0.1, 1e-7}, .label = 1},
-      {.row = 2, .clip_id = "c\nd", .media = {" /data/#&;%\xFF\r\n.mp4 ", 1.0 / 3, {}}, .label = 2},
-      {.row = 3,
-       .clip_id = "e",
-       .media = {"/data/\xC3\xA9t\xC3\xA9.mp4", {}, 12345678.9},
-       .label = {}}};
+  manifest.rows = {{{.row = 0, .clip_id = "a", .media = {.path = "/data/plain.mp4"}, .label = 0}},
+                   {{.row = 1,
+                     .clip_id = "b,\"1\"",
+                     .media = {.path = "/data/a, b \"c\".mp4", .start_s = 0.1, .end_s = 1e-7},
+                     .label = 1}},
+                   {{.row = 2,
+                     .clip_id = "c\nd",
+                     .media = {.path = " /data/#&;%\xFF\r\n.mp4 ", .start_s = 1.0 / 3},
+                     .label = 2}},
+                   {{.row = 3,
+                     .clip_id = "e",
+                     .media = {.path = "/data/\xC3\xA9t\xC3\xA9.mp4", .end_s = 12345678.9},
+                     .label = {}}}};
   return manifest;
 }
 
@@ -59,7 +64,7 @@ TEST(Manifest, IsReadAlikeByPython) {
 TEST(Manifest, KeepsLabelsWithoutNames) {
   const TemporaryFolder folder;
   Manifest manifest;
-  manifest.rows = {{.row = 0, .clip_id = "a", .media = {"a.mp4", {}, {}}, .label = 7}};
+  manifest.rows = {{{.row = 0, .clip_id = "a", .media = {.path = "a.mp4"}, .label = 7}}};
   write_manifest(folder / "manifest.csv", manifest);
   const Manifest again = read_manifest(folder / "manifest.csv");
   EXPECT_EQ(again.rows, manifest.rows);
