@@ -28,6 +28,100 @@ std::size_t edit_distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+struct NumberedLine {
+  std::string text;
+  std::int64_t number = 0;  ///< of the line
+};
+
+/// All lines up to the last that is not empty.
+std::vector<NumberedLine> read_lines(const std::filesystem::path& path) {
+  LineReader reader(path);
+  std::vector<NumberedLine> lines;
+  std::int64_t empty_line = 0;
+  for (std::string line; reader.next(line);) {
+    const std::string_view name = trim(line);
+    if (name.empty()) {
+      if (empty_line == 0) empty_line = reader.line_number();
+      continue;
+    }
+    if (empty_line != 0) {
+      reader.fail_at(empty_line,
+                     "is empty, between names: which label the next names have is unclear");
+    }
+    if (lines.size() > static_cast<std::size_t>(kMaxLabel)) {
+      reader.fail(fmt::format("more than {} class names", kMaxLabel + 1));
+    }
+    lines.push_back({std::string(name), reader.line_number()});
+  }
+  return lines;
+}
+
+/// Splits off the first or last word. @return the word and what is left; both empty without a blank
+std::pair<std::string_view, std::string_view> split_word(std::string_view text, bool first) {
+  const std::size_t blank = first ? text.find_first_of(" \t") : text.find_last_of(" \t");
+  if (blank == std::string_view::npos) return {};
+  const std::string_view before = trim(text.substr(0, blank)), after = trim(text.substr(blank));
+  return first ? std::pair(before, after) : std::pair(after, before);
+}
+
+/// Takes the numbers off where those of all lines count up from 0 or 1.
+void strip_numbers(std::vector<NumberedLine>& lines) {
+  for (const bool first : {true, false}) {
+    const auto base = parse_integer(split_word(lines[0].text, first).first);
+    if (!base || *base < 0 || *base > 1) continue;
+    bool all = true;
+    for (std::size_t i = 0; i < lines.size() && all; ++i) {
+      const auto [number, name] = split_word(lines[i].text, first);
+      all = !name.empty() && parse_integer(number) == *base + static_cast<std::int64_t>(i);
+    }
+    if (!all) continue;
+    for (NumberedLine& line : lines) {
+      line.text = std::string(split_word(line.text, first).second);
+    }
+    return;
+  }
+}
+
+/// The first of the columns that the table has; the last one where it has none.
+std::string column_of(const CsvTable& table, std::initializer_list<const char*> names) {
+  for (const char* name : names) {
+    if (table.has(name)) return name;
+  }
+  return *(names.end() - 1);
+}
+
+bool is_class_table(const std::filesystem::path& path) {
+  LineReader reader(path);
+  std::string line;
+  if (!reader.next(line) || line.find(',') == std::string::npos) return false;
+  return line.find("key") != std::string::npos && line.find("id") != std::string::npos;
+}
+
+std::vector<std::string> read_class_table(const std::filesystem::path& path) {
+  CsvTable table(path);
+  const std::string id_column = column_of(table, {"verb_id", "noun_id", "id"});
+  const std::string name_column = column_of(table, {"class_key", "key"});
+  std::vector<std::string> names;
+  while (table.next()) {
+    const auto id = parse_integer(table.at(id_column));
+    if (!id || *id < 0 || *id > kMaxLabel) {
+      table.fail(fmt::format("{} is '{}'; 0 to {} are allowed", id_column, table.at(id_column),
+                             kMaxLabel));
+    }
+    const auto index = static_cast<std::size_t>(*id);
+    if (names.size() <= index) names.resize(index + 1);
+    if (!names[index].empty()) table.fail(fmt::format("class {} stands here twice", *id));
+    names[index] = trim(table.at(name_column));
+    if (names[index].empty()) table.fail("the class has no name");
+  }
+  const auto gap = std::ranges::find(names, std::string());
+  if (names.empty() || gap != names.end()) {
+    throw ConfigError(fmt::format("{}: class {} is missing", path.string(), gap - names.begin()));
+  }
+  const ClassIndex no_twins(names, path.string());
+  return names;
+}
+
 }  // namespace
 
 std::string normalise_class_name(std::string_view name) {
@@ -48,36 +142,27 @@ std::string normalise_class_name(std::string_view name) {
 }
 
 std::vector<std::string> read_class_list(const std::filesystem::path& path) {
-  LineReader lines(path);
+  if (is_class_table(path)) return read_class_table(path);
+  std::vector<NumberedLine> lines = read_lines(path);
+  if (lines.empty()) throw ConfigError(fmt::format("{}: holds no class names", path.string()));
+  strip_numbers(lines);
   std::vector<std::string> names;
   std::unordered_map<std::string, std::int64_t> line_of;
-  std::int64_t empty_line = 0;
-  for (std::string line; lines.next(line);) {
-    const std::string name(trim(line));
-    if (name.empty()) {
-      if (empty_line == 0) empty_line = lines.line_number();
-      continue;
-    }
-    if (empty_line != 0) {
-      lines.fail_at(empty_line,
-                    "is empty, between names: which label the next names have is unclear");
-    }
-    if (names.size() > static_cast<std::size_t>(kMaxLabel)) {
-      lines.fail(fmt::format("more than {} class names", kMaxLabel + 1));
-    }
-    const auto [entry, is_new] = line_of.emplace(normalise_class_name(name), lines.line_number());
+  for (const NumberedLine& line : lines) {
+    const auto [entry, is_new] = line_of.emplace(normalise_class_name(line.text), line.number);
     if (!is_new) {
-      lines.fail(fmt::format("'{}' is the same name as line {}", name, entry->second));
+      throw ConfigError(fmt::format("{}:{}: '{}' is the same name as line {}", path.string(),
+                                    line.number, line.text, entry->second));
     }
-    names.push_back(name);
+    names.push_back(line.text);
   }
-  if (names.empty()) throw ConfigError(fmt::format("{}: holds no class names", path.string()));
   return names;
 }
 
 ClassIndex::ClassIndex(const std::vector<std::string>& names, std::string_view what)
     : names_(names) {
   for (std::size_t i = 0; i < names.size(); ++i) {
+    if (names[i].empty()) continue;  // a label whose name is not known
     const auto [entry, is_new] =
         label_of_.emplace(normalise_class_name(names[i]), static_cast<int>(i));
     if (!is_new) {

@@ -20,9 +20,13 @@ inline constexpr int kMaxLabel = 999'999;
 /// as one, none at the ends, no `"`. For comparing names, never for paths.
 std::string normalise_class_name(std::string_view name);
 
-/// Reads class names, one a line, in the order of the labels.
+/// Reads class names in the order of the labels, in the forms that data sets have them.
+///
+/// One name a line; or `1 ApplyEyeMakeup` or `Open fridge 2` a line, where the numbers of all lines
+/// count up from 0 or 1; or a CSV with columns `id`, `verb_id` or `noun_id` and `key` or
+/// `class_key`, with ids from 0 in any order.
 /// @throws ConfigError `file:line: why`: an empty line between names, two names that normalise
-/// alike
+///         alike, an id that is missing or there twice
 std::vector<std::string> read_class_list(const std::filesystem::path& path);
 
 /// Finds classes by normalised name.

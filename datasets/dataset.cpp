@@ -10,10 +10,18 @@
 
 #include "datasets/class_names.h"
 #include "datasets/csv.h"
+#include "datasets/egtea.h"
+#include "datasets/epic100.h"
+#include "datasets/epic55.h"
 #include "datasets/folder_dataset.h"
+#include "datasets/hmdb51.h"
+#include "datasets/kinetics.h"
 #include "datasets/list_dataset.h"
+#include "datasets/media_index.h"
 #include "datasets/moving_shapes_files.h"
+#include "datasets/ucf101.h"
 #include "stages/core/errors.h"
+#include "stages/core/formula.h"
 
 namespace cfp {
 namespace {
@@ -27,6 +35,48 @@ Manifest load_moving_shapes(const DatasetOptions& options) {
   return moving_shapes_manifest(options.moving_shapes, options.data_root);
 }
 
+/// What `cfp index` wrote.
+Manifest load_manifest(const DatasetOptions& options) {
+  if (options.file.empty()) {
+    throw ConfigError("a data set of type manifest needs file, what `cfp index` wrote");
+  }
+  return read_manifest(options.file);
+}
+
+/// The gaze file of a clip: called like it, or like what its name begins with (the session).
+std::string gaze_file(const std::string& root, std::string name) {
+  while (true) {
+    std::error_code ignored;
+    const std::filesystem::path path = std::filesystem::path(root) / (name + ".txt");
+    if (std::filesystem::is_regular_file(path, ignored)) return path.string();
+    const std::size_t dash = name.rfind('-');
+    if (dash == std::string::npos) return {};
+    name.resize(dash);
+  }
+}
+
+/// Notes which files about its clips a data set has.
+void attach_references(const DatasetOptions& options, Manifest& manifest) {
+  if (options.gaze_root.empty() && options.boxes.empty() && options.masks_root.empty()) return;
+  std::int64_t gaze = 0, masks = 0;
+  for (ManifestRow& row : manifest.rows) {
+    row.references.boxes = options.boxes;
+    if (!options.gaze_root.empty()) {
+      row.references.gaze = gaze_file(options.gaze_root, row.clip_id);
+      if (!row.references.gaze.empty()) ++gaze;
+    }
+    if (options.masks_root.empty()) continue;
+    const std::filesystem::path folder = std::filesystem::path(options.masks_root) / row.clip_id;
+    std::error_code ignored;
+    if (!std::filesystem::is_directory(folder, ignored)) continue;
+    row.references.masks = folder.string();
+    ++masks;
+  }
+  manifest.notes.push_back(
+      fmt::format("references  gaze of {} clips, masks of {}, boxes {}", gaze, masks,
+                  options.boxes.empty() ? "none" : options.boxes));
+}
+
 /// Makes the clips of the rows that are left.
 void make_clips(const DatasetOptions& options, Manifest& manifest) {
   std::vector<std::int64_t> indices;
@@ -38,10 +88,31 @@ void make_clips(const DatasetOptions& options, Manifest& manifest) {
   if (made > 0) manifest.provenance += fmt::format(", {} clips made now", made);
 }
 
+/// From the publisher's annotation to rows with media.
+template <Annotation (*read)(const DatasetOptions&)>
+Manifest load(const DatasetOptions& options) {
+  return find_clips(read(options), options);
+}
+
+template <int classes>
+Annotation read_kinetics_of(const DatasetOptions& options) {
+  return read_kinetics(options, classes);
+}
+
 const std::map<std::string, Load, std::less<>>& loaders() {
-  static const std::map<std::string, Load, std::less<>> all{{"folder", load_folder_dataset},
-                                                            {"list", load_list_dataset},
-                                                            {"moving_shapes", load_moving_shapes}};
+  static const std::map<std::string, Load, std::less<>> all{
+      {"egtea", load<read_egtea>},
+      {"epic100", load<read_epic100>},
+      {"epic55", load<read_epic55>},
+      {"folder", load_folder_dataset},
+      {"hmdb51", load<read_hmdb51>},
+      {"kinetics400", load<read_kinetics_of<400>>},
+      {"kinetics600", load<read_kinetics_of<600>>},
+      {"kinetics700", load<read_kinetics_of<700>>},
+      {"list", load_list_dataset},
+      {"manifest", load_manifest},
+      {"moving_shapes", load_moving_shapes},
+      {"ucf101", load<read_ucf101>}};
   return all;
 }
 
@@ -67,6 +138,20 @@ std::set<int> selected_labels(const Manifest& manifest, const DatasetSelect& sel
   return labels;
 }
 
+/// Orders rows by a hash of seed and clip: the same on every machine, and rows that come or go
+/// leave the order of the others as it is.
+void shuffle(std::vector<ManifestRow>& rows, std::uint64_t seed) {
+  std::vector<std::pair<std::uint64_t, std::size_t>> order;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    order.emplace_back(FormulaStream(seed, rows[i].clip_id).bits(0), i);
+  }
+  std::ranges::sort(order);
+  std::vector<ManifestRow> shuffled;
+  shuffled.reserve(rows.size());
+  for (const auto& [hash, i] : order) shuffled.push_back(std::move(rows[i]));
+  rows = std::move(shuffled);
+}
+
 }  // namespace
 
 std::vector<std::string> dataset_types() {
@@ -83,22 +168,29 @@ Manifest load_dataset(const DatasetOptions& options) {
   }
   Manifest manifest = select_rows(loader->second(options), options.select);
   if (options.type == "moving_shapes") make_clips(options, manifest);
+  attach_references(options, manifest);
   check_manifest(manifest);
   return manifest;
 }
 
 Manifest select_rows(Manifest manifest, const DatasetSelect& select) {
-  if (select.max_per_class < 0) {
-    throw ConfigError(fmt::format("select.max_per_class is {}; 0 (all) or more is allowed",
-                                  select.max_per_class));
+  if (select.max_per_class < 0 || select.max_clips < 0) {
+    throw ConfigError(
+        fmt::format("select.max_per_class is {}, select.max_clips {}; 0 (all) or more is allowed",
+                    select.max_per_class, select.max_clips));
   }
   const bool all_classes = select.classes.empty();
   const std::set<int> labels = selected_labels(manifest, select);
   const std::size_t rows_before = manifest.rows.size();
-  std::map<std::optional<int>, int> taken;
+  if (select.shuffled) shuffle(manifest.rows, select.seed);
+  std::map<std::optional<int>, int> taken_of_class;
+  std::int64_t taken = 0;
   std::erase_if(manifest.rows, [&](const ClipRequest& row) {
     if (!all_classes && !(row.label && labels.contains(*row.label))) return true;
-    return select.max_per_class > 0 && ++taken[row.label] > select.max_per_class;
+    if (select.max_clips > 0 && taken == select.max_clips) return true;
+    if (select.max_per_class > 0 && ++taken_of_class[row.label] > select.max_per_class) return true;
+    ++taken;
+    return false;
   });
   if (manifest.rows.empty()) {
     throw ConfigError(fmt::format("select: none of the {} clips is of the classes {}", rows_before,
@@ -110,6 +202,7 @@ Manifest select_rows(Manifest manifest, const DatasetSelect& select) {
   if (manifest.rows.size() < rows_before) {
     manifest.provenance += fmt::format("; {} of them selected", manifest.rows.size());
   }
+  if (select.shuffled) manifest.provenance += fmt::format("; shuffled by seed {}", select.seed);
   return manifest;
 }
 

@@ -11,7 +11,9 @@
 
 #include "datasets/class_names.h"
 #include "datasets/csv.h"
+#include "datasets/database_json.h"
 #include "datasets/media_files.h"
+#include "datasets/media_index.h"
 #include "stages/core/errors.h"
 
 namespace cfp {
@@ -24,7 +26,8 @@ struct Entry {
   std::string clip_id;  ///< empty where the list gives none
   std::string path;
   std::optional<double> start_s, end_s;
-  std::string label;  ///< number or name; empty: none
+  std::string label;                     ///< number or name; empty: none
+  std::optional<std::int64_t> pictures;  ///< `path` is a folder of so many pictures
 };
 
 struct List {
@@ -97,17 +100,32 @@ std::size_t label_begin(std::string_view line) {
   return std::min(line.rfind(' '), line.size());
 }
 
+/// `class/clip 250 0`: a folder of 250 pictures, as MMAction2 lists them.
+std::optional<Entry> parse_path_pictures_label(const LineReader& lines, std::string_view line) {
+  const auto words = words_of(line);
+  if (words.size() < 3) return std::nullopt;
+  const std::string_view count = words[words.size() - 2];
+  const auto pictures = parse_integer(count);
+  if (!pictures || !parse_integer(words.back())) return std::nullopt;
+  constexpr std::int64_t kMostPictures = 100'000'000;
+  if (*pictures < 1 || *pictures > kMostPictures) {
+    lines.fail(fmt::format("{} pictures; 1 to {} are allowed", count, kMostPictures));
+  }
+  const auto path_size = static_cast<std::size_t>(count.data() - line.data());
+  return Entry{.line = lines.line_number(),
+               .path = std::string(trim(line.substr(0, path_size))),
+               .label = std::string(words.back()),
+               .pictures = pictures};
+}
+
 Entry parse_path_label(const LineReader& lines, std::string_view line) {
   const std::size_t split = label_begin(line);
   Entry entry{.line = lines.line_number(),
               .path = std::string(trim(line.substr(0, split))),
               .label = std::string(trim(line.substr(split)))};
   if (has_media_extension(entry.path)) return entry;
-  // Two forms that would pass for a path of an unknown kind and make every clip "missing".
-  const auto words = words_of(line);
-  if (words.size() >= 3 && parse_integer(words.back()) && parse_integer(words[words.size() - 2])) {
-    lines.fail("looks like a list of frame folders (path, frames, label); media files are needed");
-  }
+  if (auto folder = parse_path_pictures_label(lines, line)) return *folder;
+  // This would pass for a path of an unknown kind and make every clip "missing".
   if (const std::size_t comma = line.rfind(',');
       comma != std::string_view::npos && has_media_extension(line.substr(0, comma))) {
     lines.fail("looks like CSV without a header; the first line must be: path,label[,start,end]");
@@ -273,6 +291,82 @@ std::int64_t number_clip_ids(const List& list, Manifest& manifest) {
   return repeated;
 }
 
+/// How the pictures of a list's folders are called: as in the first of them that is there, else as
+/// MMAction2 writes them.
+PictureSequence picture_names(const List& list, const fs::path& folder) {
+  for (const Entry& entry : list.entries) {
+    std::error_code ignored;
+    if (!entry.pictures || !fs::is_directory(folder / entry.path, ignored)) continue;
+    const MediaTree tree = find_media(folder / entry.path);
+    if (!tree.picture_folders.empty() && tree.picture_folders[0].path.empty()) {
+      return tree.picture_folders[0].pictures;
+    }
+  }
+  return {.prefix = "img_", .digits = 5, .suffix = ".jpg", .first_number = 1};
+}
+
+void place_media(const List& list, const DatasetOptions& options, const fs::path& folder,
+                 Manifest& manifest) {
+  const bool has_pictures = std::ranges::any_of(
+      list.entries, [](const Entry& entry) { return entry.pictures.has_value(); });
+  PictureSequence pictures;
+  if (has_pictures) pictures = picture_names(list, folder);
+  if (options.picture_fps) pictures.fps = *options.picture_fps;
+  for (const Entry& entry : list.entries) {
+    ManifestRow& row = manifest.rows.emplace_back();
+    row.row = static_cast<std::int64_t>(manifest.rows.size()) - 1;
+    row.media.path = (folder / entry.path).string();
+    row.media.start_s = entry.start_s;
+    row.media.end_s = entry.end_s;
+    if (!entry.pictures) continue;
+    row.media.pictures = pictures;
+    row.media.pictures->start_number = pictures.first_number;
+    row.media.pictures->stop_number = pictures.first_number + *entry.pictures;
+  }
+  if (has_pictures) {
+    manifest.notes.push_back(fmt::format("pictures    {}%0{}d{} from {}, {} a second",
+                                         pictures.prefix, pictures.digits, pictures.suffix,
+                                         pictures.first_number, pictures.fps));
+  }
+}
+
+/// Whether the first rows are all not where the list has them: then it is the folders that differ.
+bool lies_elsewhere(const Manifest& manifest) {
+  constexpr std::size_t kRowsTried = 20;
+  std::size_t tried = 0;
+  for (const ManifestRow& row : manifest.rows) {
+    std::error_code ignored;
+    if (fs::exists(row.media.path, ignored)) return false;
+    if (++tried == kRowsTried) break;
+  }
+  return true;
+}
+
+/// Finds the files by their stems, for copies with other folders or extensions than the list's.
+void find_by_stem(const List& list, const DatasetOptions& options, Manifest& manifest) {
+  Annotation annotation{.source = list.file, .heads = {{"class", {}}}};
+  for (std::size_t i = 0; i < list.entries.size(); ++i) {
+    const std::string& path = list.entries[i].path;
+    const std::string name = path.substr(path.rfind('/') + 1);
+    annotation.clips.push_back(
+        {.clip_id = manifest.rows[i].clip_id,
+         .names = {{.stem = has_media_extension(name) ? name.substr(0, name.rfind('.')) : name}},
+         .usual_path = path,
+         .labels = {std::nullopt}});
+  }
+  const Manifest found = find_clips(annotation, options);
+  for (std::size_t i = 0; i < found.rows.size(); ++i) {
+    ManifestRow& row = manifest.rows[i];
+    row.problem = found.rows[i].problem;
+    if (row.problem && row.problem->reason == FailureReason::kMissing) continue;
+    row.media.path = found.rows[i].media.path;
+    if (!row.media.pictures) row.media.pictures = found.rows[i].media.pictures;
+    row.media.in_pieces = found.rows[i].media.in_pieces;
+  }
+  manifest.notes.push_back("none of the first clips is where the list has it; found by name:");
+  manifest.notes.insert(manifest.notes.end(), found.notes.begin(), found.notes.end());
+}
+
 }  // namespace
 
 Manifest load_list_dataset(const DatasetOptions& options) {
@@ -282,19 +376,23 @@ Manifest load_list_dataset(const DatasetOptions& options) {
   if (options.label_base != 0 && options.label_base != 1) {
     throw ConfigError(fmt::format("label_base is {}; 0 and 1 are allowed", options.label_base));
   }
+  if (fs::path(options.file).extension() == ".json") {
+    return find_clips(
+        read_database_json(options.file, options.split.empty() ? "val" : options.split,
+                           options.class_names),
+        options);
+  }
   const List list = read_list(options.file);
   const fs::path folder = options.data_root.empty() ? fs::path(options.file).parent_path()
                                                     : fs::path(options.data_root);
   Manifest manifest;
-  for (const Entry& entry : list.entries) {
-    ManifestRow& row = manifest.rows.emplace_back();
-    row.row = static_cast<std::int64_t>(manifest.rows.size()) - 1;
-    row.media.path = (folder / entry.path).string();
-    row.media.start_s = entry.start_s;
-    row.media.end_s = entry.end_s;
-  }
+  place_media(list, options, folder, manifest);
   resolve_labels(list, options, manifest);
   const std::int64_t repeated = number_clip_ids(list, manifest);
+  std::error_code ignored;
+  if (!options.data_root.empty() && fs::is_directory(folder, ignored) && lies_elsewhere(manifest)) {
+    find_by_stem(list, options, manifest);
+  }
   manifest.provenance =
       fmt::format("list {} ({}): {} clips", options.file, list.form, manifest.rows.size());
   const auto unlabelled = std::ranges::count_if(

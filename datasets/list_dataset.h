@@ -4,6 +4,8 @@
 //   class/clip 2.mp4<TAB>abseiling
 //   0 5 class/clip.mp4            lines: id, label, path (MFNet), split by blanks or tabs
 //
+//   class/clip 250 0              lines: folder, number of pictures, label (MMAction2's rawframes)
+//
 //   path,label,start,end          CSV with a header
 //   "a, b.mp4",abseiling,12.5,22.5
 #pragma once
@@ -14,7 +16,8 @@ namespace cfp {
 
 /// Reads the list `file`; uses `data_root`, `class_names` and `label_base`.
 ///
-/// The form is found from the first line that is not empty: CSV when it is a record with a column
+/// A `.json` file is kenshohara's (database_json.h), with the `split` asked for; its clips are found
+/// by name. Of other files the form is found from the first line that is not empty: CSV when it is a record with a column
 /// `path`; id, label, path when it is two integers and a media file's name; else path and label.
 /// Empty lines are skipped.
 ///
@@ -28,6 +31,12 @@ namespace cfp {
 /// that is missing or -1 makes an unlabelled row. Names are found in `class_names` by normalised
 /// name; without that file the classes are the names met, sorted by bytes. Numbers without that
 /// file leave the manifest without class names.
+///
+/// *Folder, pictures, label*: a line whose last two words are numbers. How the pictures are called
+/// is found from the first folder that is there, and stated in the notes.
+///
+/// Where none of the first 20 clips is where the list has it, data_root is searched for their names
+/// (media_index.h): copies with other folders or extensions.
 ///
 /// Relative paths are relative to data_root, or to the list's folder where data_root is empty.
 /// Clip ids are the list's `clip_id`, else path and times; repeated rows get ` #2`, ` #3` and so

@@ -54,7 +54,8 @@ struct Manifest {
   std::vector<ManifestRow> rows;         ///< `row` counts from 0 without gaps; `clip_id` is unique
   std::vector<LabelHead> heads;          ///< empty where the data set asks one question alone
   std::vector<std::string> class_names;  ///< by label; empty where the data set gives numbers alone
-  std::string provenance;  ///< where the rows come from and what was passed over, in words
+  std::string provenance;          ///< where the rows come from and what was passed over, in words
+  std::vector<std::string> notes;  ///< what was found on disk, a line each, for people
 
   /// The name of a row's class; empty for unlabelled rows and where names are not known.
   const std::string& class_name(const ClipRequest& row) const;
@@ -69,8 +70,10 @@ struct Manifest {
 /// @throws ConfigError naming the row
 void check_manifest(const Manifest& manifest);
 
-/// Writes `row,clip_id,path,start_s,end_s,label,class_name` as CSV; absent values are empty fields.
-/// The file is whole or not there.
+/// Writes `row,clip_id,path,start_s,end_s,label,class_name` as CSV, and where some row needs them
+/// the columns that docs/datasets.md lists: labels of all heads, pictures, pieces, references,
+/// status and message of a problem, and what probing found. Absent values are empty fields. The
+/// file is whole or not there.
 /// @throws SystemError it cannot be written
 void write_manifest(const std::filesystem::path& path, const Manifest& manifest);
 

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "stages/core/clip.h"
+
 namespace cfp {
 
 /// @return whether the name ends in the extension of a video file, in either case: `clip.MP4`
@@ -15,18 +17,32 @@ bool has_media_extension(std::string_view name);
 /// @return the extensions that has_media_extension() knows, for messages: `.avi, .flv, …`
 std::string media_extensions_text();
 
+/// A folder of numbered pictures.
+struct PictureFolder {
+  std::string path;          ///< relative to the root
+  PictureSequence pictures;  ///< naming and first number; the rate is not known from the files
+};
+
 struct MediaTree {
-  std::vector<std::string> files;        ///< paths relative to the root, sorted by bytes
-  std::vector<std::string> top_folders;  ///< the root's own sub-folders, sorted by bytes
-  std::int64_t other_files = 0;          ///< files of other extensions, passed over
+  std::vector<std::string> files;              ///< videos, relative to the root, sorted by bytes
+  std::vector<std::string> top_folders;        ///< the root's own sub-folders, sorted by bytes
+  std::vector<PictureFolder> picture_folders;  ///< sorted by path
+  std::vector<std::string> piece_folders;  ///< videos cut up: `P01_01.MP4/` of 0.MP4, 15.MP4, …
+  std::vector<std::string> file_like_folders;   ///< called like a video, but none of the above
+  std::vector<std::string> unreadable_folders;  ///< with the reason behind a colon
+  std::int64_t other_files = 0;                 ///< files of other extensions, passed over
+  std::int64_t archives = 0;  ///< of them, those that may hold frames: .tar, .zip, .hdf5, …
   std::int64_t repeated_folders = 0;  ///< links to folders that were visited already, passed over
 };
 
-/// Walks a folder once and finds its media files.
+/// Walks a folder once and finds its media.
 ///
 /// Links are followed, but no folder is visited twice, so loops of links end. Names that begin with
 /// a dot are passed over. A link that leads nowhere is listed, so that it is reported as missing.
-/// @throws ConfigError the root is no folder, a folder cannot be read
+/// A folder with pictures and neither videos nor folders in it is a picture folder; after the first
+/// pictures it is not read on, since there may be a hundred thousand more. Optical flow
+/// (`flow_x_00001.jpg`) is no picture.
+/// @throws ConfigError the root is no folder or cannot be read
 MediaTree find_media(const std::filesystem::path& root);
 
 }  // namespace cfp

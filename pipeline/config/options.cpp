@@ -43,26 +43,41 @@ DatasetOptions dataset_options(const ConfigValues& values) {
   options.data_root = text_or_empty(values, "dataset.data_root");
   options.select.classes = values.texts("dataset.classes");
   options.select.max_per_class = number_or_zero(values, "dataset.max_per_class");
+  options.select.max_clips = number_or_zero(values, "dataset.max_clips");
+  options.select.shuffled = values.is_word("dataset.order", "shuffled");
+  options.select.seed = static_cast<std::uint64_t>(values.integer("dataset.order_seed"));
   options.file = text_or_empty(values, "dataset.file");
   options.class_names = text_or_empty(values, "dataset.class_names");
-  if (options.data_root.empty() && options.type != "list") {
+  options.annotations = text_or_empty(values, "dataset.annotations");
+  options.split = text_or_empty(values, "dataset.split");
+  options.split_id = number_or_zero(values, "dataset.split_id");
+  options.head = text_or_empty(values, "dataset.head");
+  options.subset = text_or_empty(values, "dataset.subset");
+  options.media = values.is_word("dataset.media", "video")      ? MediaKind::kVideo
+                  : values.is_word("dataset.media", "pictures") ? MediaKind::kPictures
+                                                                : MediaKind::kAny;
+  if (values.is_set("dataset.picture_fps")) {
+    options.picture_fps = values.real("dataset.picture_fps");
+  }
+  options.gaze_root = text_or_empty(values, "dataset.gaze_root");
+  options.boxes = text_or_empty(values, "dataset.boxes");
+  options.masks_root = text_or_empty(values, "dataset.masks_root");
+  if (options.data_root.empty() && options.type != "list" && options.type != "manifest") {
     throw ConfigError(
         fmt::format("{}: dataset.data_root: must be given for a data set of type '{}'",
                     values.origin("dataset.type"), options.type));
   }
-  if (options.type == "list") {
-    options.label_base = number_or_zero(values, "dataset.label_base");
-    if (options.file.empty()) {
-      throw ConfigError(fmt::format("{}: dataset.file: must be given for a data set of type 'list'",
-                                    values.origin("dataset.type")));
-    }
+  if (options.type == "list") options.label_base = number_or_zero(values, "dataset.label_base");
+  if ((options.type == "list" || options.type == "manifest") && options.file.empty()) {
+    throw ConfigError(fmt::format("{}: dataset.file: must be given for a data set of type '{}'",
+                                  values.origin("dataset.type"), options.type));
   }
   if (options.type == "moving_shapes") {
     options.moving_shapes = {.count = number_or_zero(values, "dataset.count"),
                              .clip_len = number_or_zero(values, "dataset.frames"),
                              .size = number_or_zero(values, "dataset.size"),
                              .seed = static_cast<std::uint64_t>(values.integer("dataset.seed")),
-                             .split = values.text("dataset.split")};
+                             .split = options.split.empty() ? "test" : options.split};
     if (options.moving_shapes.size % 2 != 0) {
       values.fail("dataset.size", fmt::format("must be even, got {}", options.moving_shapes.size));
     }

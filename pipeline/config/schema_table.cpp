@@ -14,6 +14,9 @@ constexpr ValueKind kInteger = ValueKind::kInteger;
 constexpr ValueKind kReal = ValueKind::kReal;
 constexpr ValueKind kText = ValueKind::kText;
 
+// Data sets with an adapter of their own.
+#define CFP_PUBLISHED "kinetics400 kinetics600 kinetics700 ucf101 hmdb51 epic55 epic100 egtea"
+
 Keys general_keys() {
   return {
       {.path = "name",
@@ -27,27 +30,77 @@ Keys general_keys() {
 Keys dataset_keys() {
   return {
       {.path = "dataset.type",
-       .words = {"folder", "list", "moving_shapes"},
+       .words = {"folder", "list", "manifest", "moving_shapes", "kinetics400", "kinetics600",
+                 "kinetics700", "ucf101", "hmdb51", "epic55", "epic100", "egtea"},
        .required = true,
-       .meaning = "Where clips come from: a folder for each class, a list of files, or generated "
-                  "clips."},
+       .meaning = "Where clips come from: a folder for each class, a list of files, what `cfp "
+                  "index` wrote, generated clips, or a data set as its publisher ships it "
+                  "([datasets.md](datasets.md))."},
       {.path = "dataset.data_root",
        .kinds = {kText},
        .default_yaml = "null",
        .meaning = "`folder`: the folder of class folders; `list`: what relative paths of the list "
                   "start from (unset: the list's folder); `moving_shapes`: where the generated "
-                  "clips are kept."},
+                  "clips are kept; of a published data set the folder that videos or folders of "
+                  "pictures lie in or below."},
+      {.path = "dataset.annotations",
+       .kinds = {kText},
+       .default_yaml = "null",
+       .only_with = CFP_PUBLISHED,
+       .meaning = "The publisher's annotation file, or the folder of them; unset: data_root."},
+      {.path = "dataset.split",
+       .words = {"train", "val", "validation", "test", "test_s1", "test_s2", "unused", "all"},
+       .default_yaml = "null",
+       .only_with = "list moving_shapes " CFP_PUBLISHED,
+       .meaning = "Which part; unset: val (kinetics), test (ucf101, hmdb51, egtea, moving_shapes), "
+                  "train (epic55), validation (epic100). With `list` of a `.json` file alone."},
+      {.path = "dataset.split_id",
+       .kinds = {kInteger},
+       .default_yaml = "1",
+       .minimum = 1,
+       .maximum = 3,
+       .only_with = "ucf101 hmdb51 egtea",
+       .meaning = "Which of the three official splits."},
+      {.path = "dataset.head",
+       .words = {"verb", "noun", "action"},
+       .default_yaml = "null",
+       .only_with = "epic55 epic100 egtea",
+       .meaning = "Which of several labels of a clip counts; unset: verb (EPIC), action (EGTEA). The "
+                  "manifest has all."},
+      {.path = "dataset.subset",
+       .words = {"all", "many_shot", "tail", "unseen"},
+       .default_yaml = "all",
+       .only_with = "epic55 epic100",
+       .meaning = "A published part: many_shot classes (epic55), tail classes or unseen "
+                  "participants (epic100)."},
+      {.path = "dataset.media",
+       .words = {"any", "video", "pictures"},
+       .default_yaml = "any",
+       .only_with = "folder " CFP_PUBLISHED,
+       .meaning = "What clips are read from; any: a video where there is one, else a folder of "
+                  "pictures."},
+      {.path = "dataset.picture_fps",
+       .kinds = {kReal},
+       .default_yaml = "null",
+       .minimum = 0,
+       .above_minimum = true,
+       .maximum = 1000,
+       .unit = "pictures a second",
+       .only_with = "folder list " CFP_PUBLISHED,
+       .meaning = "Rate at which folders of pictures were taken from the videos; unset: the "
+                  "publisher's, else 25."},
       {.path = "dataset.file",
        .kinds = {kText},
        .default_yaml = "null",
-       .only_with = "list",
-       .meaning = "Lines or CSV of path, label, and optionally start and end in seconds."},
+       .only_with = "list manifest",
+       .meaning = "`list`: lines or CSV of path, label, and optionally start and end in seconds, or "
+                  "kenshohara's JSON; `manifest`: what `cfp index` wrote."},
       {.path = "dataset.class_names",
        .kinds = {kText},
        .default_yaml = "null",
-       .only_with = "folder list",
-       .meaning = "Text file of class names in the order of the labels, one a line; unset: the "
-                  "data set's own names."},
+       .only_with = "folder list kinetics400 kinetics600 kinetics700 ucf101 hmdb51",
+       .meaning = "File of class names in the order of the labels, one a line; unset: the data "
+                  "set's own names. UCF-101 and HMDB-51 take it with a `.json` annotation alone."},
       {.path = "dataset.label_base",
        .kinds = {kInteger},
        .default_yaml = "0",
@@ -66,6 +119,39 @@ Keys dataset_keys() {
        .minimum = 1,
        .unit = "clips",
        .meaning = "At most so many clips of each class, the first ones; unset: all."},
+      {.path = "dataset.max_clips",
+       .kinds = {kInteger},
+       .default_yaml = "null",
+       .minimum = 1,
+       .maximum = 1'000'000'000,
+       .unit = "clips",
+       .meaning = "At most so many clips, the first ones; unset: all."},
+      {.path = "dataset.order",
+       .words = {"listed", "shuffled"},
+       .default_yaml = "listed",
+       .meaning = "Order of the clips; shuffled makes the first ones a fair sample."},
+      {.path = "dataset.order_seed",
+       .kinds = {kInteger},
+       .default_yaml = "0",
+       .minimum = 0,
+       .meaning = "With order shuffled: which of all orders; the same on every machine."},
+      {.path = "dataset.gaze_root",
+       .kinds = {kText},
+       .default_yaml = "null",
+       .only_with = "egtea",
+       .changes_results = false,
+       .meaning = "Folder of gaze files, `<session>.txt`; their paths go into the manifest."},
+      {.path = "dataset.boxes",
+       .kinds = {kText},
+       .default_yaml = "null",
+       .changes_results = false,
+       .meaning = "CSV of boxes; its path goes into the manifest."},
+      {.path = "dataset.masks_root",
+       .kinds = {kText},
+       .default_yaml = "null",
+       .changes_results = false,
+       .meaning = "Folder with a folder of masks for each clip id; their paths go into the "
+                  "manifest."},
       {.path = "dataset.count",
        .kinds = {kInteger},
        .default_yaml = "500",
@@ -96,11 +182,6 @@ Keys dataset_keys() {
        .minimum = 0,
        .only_with = "moving_shapes",
        .meaning = "Seed of the generated clips."},
-      {.path = "dataset.split",
-       .words = {"train", "val", "test"},
-       .default_yaml = "test",
-       .only_with = "moving_shapes",
-       .meaning = "Which of three sets of generated clips that have nothing in common."},
       {.path = "dataset.max_failures",
        .kinds = {kInteger, kReal},
        .default_yaml = "0.05",

@@ -1,0 +1,82 @@
+// What an annotation says of its clips, before any media file is looked for.
+//
+// The adapters (kinetics.cpp, ucf101.cpp, hmdb51.cpp, epic55.cpp, epic100.cpp, egtea.cpp) read the
+// publishers' files into an Annotation; find_clips() (media_index.h) makes a manifest of it.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "datasets/manifest.h"
+
+namespace cfp {
+
+/// A name under which a clip's frames may lie, and which part of what lies there is the clip.
+struct MediaName {
+  std::string stem;        ///< of a video file, or name of a folder of pictures; no extension
+  std::string short_stem;  ///< a shorter name that will do; compared with Annotation::shorten
+  std::optional<double> start_s, end_s;  ///< part of a longer video; absent: all of it
+  /// Part of a longer folder of pictures, in the publisher's numbers, which count from 1: the first
+  /// picture, and one behind the last; absent: all of them.
+  std::optional<std::int64_t> start_picture, stop_picture;
+  double picture_fps = 25;  ///< rate at which such pictures were taken from the video
+};
+
+/// One row of an annotation.
+struct AnnotatedClip {
+  std::string clip_id;                     ///< the publisher's name for it
+  std::vector<MediaName> names;            ///< best first
+  std::string usual_path;                  ///< where the publisher has it, below the data root
+  std::string class_folder;                ///< name of the class, for saying what the layout is
+  std::vector<std::optional<int>> labels;  ///< one a head; absent: unlabelled
+};
+
+struct Annotation {
+  std::string source;  ///< in words, for the provenance: `ucf101 test split 1 (…/x.txt)`
+  std::vector<LabelHead> heads;  ///< at least one
+  std::vector<AnnotatedClip> clips;
+  /// Makes the short name of a file's stem; null: files have none.
+  std::string (*shorten)(std::string_view stem) = nullptr;
+  /// Whether two stems that differ in upper and lower case alone are the same.
+  bool ignores_case = true;
+};
+
+/// The publisher's annotation files: a folder of them, or one of them by name.
+class AnnotationFiles {
+ public:
+  /// @param place  `dataset.annotations`, or the data root where that is not given
+  /// @throws ConfigError there is no such file or folder
+  explicit AnnotationFiles(const std::string& place);
+
+  /// @param names  of files relative to the folder, best first. Where `place` is a file itself, its
+  ///               own name decides nothing: it is what was meant
+  /// @throws ConfigError none of them is there; the message lists them
+  std::filesystem::path find(const std::vector<std::string>& names) const;
+
+  /// As find(), for files that stand beside the main one: `place` itself is never meant.
+  std::filesystem::path find_beside(const std::vector<std::string>& names) const;
+  std::optional<std::filesystem::path> find_if_there(const std::vector<std::string>& names) const;
+
+  /// Whether `place` is a single file with this extension, in lower case: `.json`.
+  bool is_file_of(std::string_view extension) const;
+  const std::filesystem::path& place() const { return place_; }
+
+ private:
+  std::filesystem::path place_, folder_;
+  bool is_file_ = false;
+};
+
+/// @return the one of `allowed` that `given` is; the first where nothing is given
+/// @throws ConfigError it is none of them
+std::string choose(std::string_view key, const std::string& given,
+                   const std::vector<std::string>& allowed);
+
+/// @return the number that stands in a split's name: 1, 2 or 3
+/// @throws ConfigError another number
+int checked_split_id(int split_id);
+
+}  // namespace cfp
