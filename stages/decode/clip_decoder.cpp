@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "stages/core/errors.h"
+#include "stages/decode/frame_source.h"
 #include "stages/decode/resize.h"
 
 namespace cfp {
@@ -20,14 +21,14 @@ double seconds_since(Clock::time_point start) {
 }
 
 /// The frames that a clip takes, as indices into the segment's frames.
-std::vector<std::vector<std::int64_t>> wanted_views(const VideoDecoder& video,
+std::vector<std::vector<std::int64_t>> wanted_views(const FrameSource& source,
                                                     const SamplingOptions& sampling) {
-  const std::vector<double>& times_s = video.frame_times_s();
+  const std::vector<double>& times_s = source.frame_times_s();
   if (!sampling.target_fps) {
     return sample_frames(static_cast<std::int64_t>(times_s.size()), sampling);
   }
   const std::vector<std::int64_t> source_of =
-      resample(times_s, video.end_time_s(), video.tick_s(), *sampling.target_fps);
+      resample(times_s, source.end_time_s(), source.tick_s(), *sampling.target_fps);
   auto views = sample_frames(static_cast<std::int64_t>(source_of.size()), sampling);
   for (auto& view : views) {
     for (std::int64_t& index : view) index = source_of[static_cast<std::size_t>(index)];
@@ -104,12 +105,13 @@ class ClipAssembler {
 std::vector<Clip> decode_clips(const ClipRequest& request, const SamplingOptions& sampling,
                                const PreprocessOptions& preprocess, const DecodeLimits& limits,
                                FrameList list) {
-  VideoDecoder video(request.media, limits, list);
-  ClipAssembler assembler(wanted_views(video, sampling), request.media.path, limits.max_clip_bytes);
-  video.decode(assembler.unique(), [&](std::int64_t index, const Frames& frame) {
+  FrameSource source(request.media, limits, list);
+  ClipAssembler assembler(wanted_views(source, sampling), request.media.path,
+                          limits.max_clip_bytes);
+  source.decode(assembler.unique(), [&](std::int64_t index, const Frames& frame) {
     assembler.place(index, preprocess_frames(frame, preprocess));
   });
-  return std::move(assembler).clips(request, video.frame_times_s());
+  return std::move(assembler).clips(request, source.frame_times_s());
 }
 
 }  // namespace

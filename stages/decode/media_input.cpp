@@ -62,31 +62,19 @@ bool is_text_art(AVCodecID codec) {
 
 }  // namespace
 
-Deadline::Deadline(double limit_s)
-    : limit_s_(limit_s),
-      end_(std::chrono::steady_clock::now() +
-           std::chrono::duration_cast<std::chrono::steady_clock::duration>(
-               std::chrono::duration<double>(std::min(limit_s, 1e8)))) {}
-
-void Deadline::check(const std::string& path) const {
-  if (has_passed()) {
-    fail(FailureReason::kTimeout, path,
-         fmt::format("decoding took longer than the limit of {} s", limit_s_));
-  }
-}
-
 MediaInput::MediaInput(const std::string& path, const DecodeLimits& limits,
-                       const Deadline& deadline)
-    : path_(path), deadline_(&deadline), file_bytes_(checked_file_size(path)) {
+                       const Deadline& deadline, Analysis analysis)
+    : path_(path), deadline_(deadline), file_bytes_(checked_file_size(path)) {
   capture_ffmpeg_log();
   open_file(path);
-  open_container(path, limits);
+  open_container(path);
+  if (analysis == Analysis::kFull || !says_all_in_header()) analyse(path, limits);
   choose_stream(path);
   check_size(path, limits);
 }
 
 void MediaInput::open_file(const std::string& path) {
-  const AVIOInterruptCB interrupt = {is_time_up, const_cast<Deadline*>(deadline_)};
+  const AVIOInterruptCB interrupt = {is_time_up, &deadline_};
   AVDictionary* raw_options = nullptr;
   av_dict_set(&raw_options, "protocol_whitelist", "file", 0);
   AVIOContext* raw_io = nullptr;
@@ -97,11 +85,11 @@ void MediaInput::open_file(const std::string& path) {
   io_.reset(raw_io);
 }
 
-void MediaInput::open_container(const std::string& path, const DecodeLimits& limits) {
+void MediaInput::open_container(const std::string& path) {
   // Found by the content; the name only helps with formats that cannot be told by it.
   const AVInputFormat* container = nullptr;
   int status = av_probe_input_buffer2(io_.get(), &container, path.c_str(), nullptr, 0, 0);
-  deadline_->check(path);
+  deadline_.check(path);
   if (status < 0) fail(FailureReason::kUnreadable, path, failure_text(status));
   if (is_list_of_files(*container)) {
     fail(FailureReason::kUnreadable, path,
@@ -110,16 +98,33 @@ void MediaInput::open_container(const std::string& path, const DecodeLimits& lim
 
   AVFormatContext* raw_format = checked_allocation(avformat_alloc_context());
   raw_format->pb = io_.get();
-  raw_format->interrupt_callback = {is_time_up, const_cast<Deadline*>(deadline_)};
+  raw_format->interrupt_callback = {is_time_up, &deadline_};
   raw_format->io_open = refuse_to_open;
   status = avformat_open_input(&raw_format, file_url(path).c_str(), container, nullptr);
   format_.reset(raw_format);  // null where opening failed, which also frees it
-  deadline_->check(path);
+  deadline_.check(path);
   if (status == AVERROR_EOF) {
     fail(FailureReason::kEmpty, path, "the file ends before its first frame");
   }
   if (status < 0) fail(FailureReason::kUnreadable, path, failure_text(status));
+}
 
+/// With several video streams the choice rests on more than the header.
+bool MediaInput::says_all_in_header() const {
+  if ((format_->ctx_flags & AVFMTCTX_NOHEADER) != 0) return false;
+  int video_streams = 0;
+  for (unsigned i = 0; i < format_->nb_streams; ++i) {
+    const AVStream& stream = *format_->streams[i];
+    const AVCodecParameters& codec = *stream.codecpar;
+    if (codec.codec_type != AVMEDIA_TYPE_VIDEO) continue;
+    ++video_streams;
+    if (codec.width < 1 || codec.height < 1 || codec.codec_id == AV_CODEC_ID_NONE) return false;
+    if (format_->duration <= 0 && stream.duration <= 0) return false;
+  }
+  return video_streams == 1 || (video_streams == 0 && format_->nb_streams > 0);
+}
+
+void MediaInput::analyse(const std::string& path, const DecodeLimits& limits) {
   // While it looks for sizes and rates FFmpeg decodes some pictures itself.
   AVDictionary* raw_options = nullptr;
   av_dict_set_int(&raw_options, "max_pixels", limits.max_pixels, 0);
@@ -127,9 +132,9 @@ void MediaInput::open_container(const std::string& path, const DecodeLimits& lim
   const AvDictionaryPtr shared_options(raw_options);
   std::vector<AVDictionary*> options(format_->nb_streams, nullptr);
   for (AVDictionary*& copy : options) av_dict_copy(&copy, raw_options, 0);
-  status = avformat_find_stream_info(format_.get(), options.data());
+  const int status = avformat_find_stream_info(format_.get(), options.data());
   for (AVDictionary*& copy : options) av_dict_free(&copy);
-  deadline_->check(path);
+  deadline_.check(path);
   if (status < 0) fail(FailureReason::kUnreadable, path, failure_text(status));
 }
 
@@ -179,10 +184,10 @@ void MediaInput::check_size(const std::string& path, const DecodeLimits& limits)
 
 int MediaInput::read(AVPacket& packet) {
   while (true) {
-    deadline_->check(path_);
+    deadline_.check(path_);
     av_packet_unref(&packet);
     const int status = av_read_frame(format_.get(), &packet);
-    deadline_->check(path_);
+    deadline_.check(path_);
     if (status == AVERROR(EAGAIN)) continue;
     if (status < 0) return status;
     if (packet.stream_index == stream_->index) return 0;

@@ -1,26 +1,19 @@
 // An open media file, read safely; for the sources of this folder alone.
 #pragma once
 
-#include <chrono>
 #include <string>
 
 #include "stages/core/errors.h"
+#include "stages/decode/deadline.h"
 #include "stages/decode/ffmpeg.h"
 #include "stages/decode/video_decoder.h"
 
 namespace cfp {
 
-/// When the time for one clip is used up.
-class Deadline {
- public:
-  explicit Deadline(double limit_s);
-  bool has_passed() const { return std::chrono::steady_clock::now() >= end_; }
-  /// @throws DataError `timeout`
-  void check(const std::string& path) const;
-
- private:
-  double limit_s_;
-  std::chrono::steady_clock::time_point end_;
+/// How much of a file is looked at to find out what it is.
+enum class Analysis {
+  kFull,    ///< packets too, some of which FFmpeg decodes
+  kHeader,  ///< the header, where it says what there is; else as kFull
 };
 
 /// One file and its video stream.
@@ -30,9 +23,15 @@ class Deadline {
 /// FFmpeg takes for the best; cover pictures do not count.
 class MediaInput {
  public:
-  /// @param deadline  outlives this object
   /// @throws DataError `missing`, `unreadable`, `empty`, `no_video_stream`, `timeout`
-  MediaInput(const std::string& path, const DecodeLimits& limits, const Deadline& deadline);
+  MediaInput(const std::string& path, const DecodeLimits& limits, const Deadline& deadline,
+             Analysis analysis = Analysis::kFull);
+  // FFmpeg holds the address of the deadline.
+  MediaInput(const MediaInput&) = delete;
+  MediaInput& operator=(const MediaInput&) = delete;
+
+  /// Gives another clip its time.
+  void set_deadline(const Deadline& deadline) { deadline_ = deadline; }
 
   const AVStream& stream() const { return *stream_; }
   const AVFormatContext& format() const { return *format_; }
@@ -49,7 +48,9 @@ class MediaInput {
 
  private:
   void open_file(const std::string& path);
-  void open_container(const std::string& path, const DecodeLimits& limits);
+  void open_container(const std::string& path);
+  bool says_all_in_header() const;
+  void analyse(const std::string& path, const DecodeLimits& limits);
   void choose_stream(const std::string& path);
   void check_size(const std::string& path, const DecodeLimits& limits) const;
 
@@ -57,7 +58,7 @@ class MediaInput {
     void operator()(AVIOContext* io) const { avio_close(io); }
   };
   std::string path_;
-  const Deadline* deadline_;
+  Deadline deadline_;
   std::int64_t file_bytes_ = 0;
   std::unique_ptr<AVIOContext, CloseIo> io_;
   AvInputPtr format_;           // after io_: closed before it

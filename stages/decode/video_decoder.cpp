@@ -66,7 +66,6 @@ struct VideoDecoder::State {
 
   void feed(PictureDecoder& decoder, PacketSource& packets, std::int64_t position,
             bool skips_unreferenced, const PictureDecoder::Take& take) const;
-  using TakeFrame = std::function<void(std::int64_t index, const Frames& frame)>;
   void decode_from_packets(std::span<const std::int64_t> wanted, const TakeFrame& take);
   void decode_in_order(std::span<const std::int64_t> wanted, const TakeFrame& take);
   void fail_for(std::int64_t index, const std::string& damage) const;
@@ -345,6 +344,15 @@ void check(const DecodeLimits& limits) {
   }
 }
 
+void check_wanted(std::span<const std::int64_t> wanted, std::int64_t count) {
+  for (std::size_t i = 0; i < wanted.size(); ++i) {
+    if (wanted[i] < 0 || wanted[i] >= count || (i > 0 && wanted[i] <= wanted[i - 1])) {
+      throw std::logic_error(
+          fmt::format("frame {} of {} is wanted; indices must ascend", wanted[i], count));
+    }
+  }
+}
+
 VideoDecoder::VideoDecoder(const MediaSegment& segment, const DecodeLimits& limits, FrameList list)
     : state_(std::make_unique<State>(segment, limits, list)) {}
 VideoDecoder::~VideoDecoder() = default;
@@ -356,16 +364,8 @@ const std::vector<double>& VideoDecoder::frame_times_s() const { return state_->
 double VideoDecoder::end_time_s() const { return state_->end_s; }
 double VideoDecoder::tick_s() const { return state_->tick_s; }
 
-void VideoDecoder::decode(
-    std::span<const std::int64_t> wanted,
-    const std::function<void(std::int64_t index, const Frames& frame)>& take) {
-  const auto count = static_cast<std::int64_t>(state_->times_s.size());
-  for (std::size_t i = 0; i < wanted.size(); ++i) {
-    if (wanted[i] < 0 || wanted[i] >= count || (i > 0 && wanted[i] <= wanted[i - 1])) {
-      throw std::logic_error(fmt::format(
-          "VideoDecoder::decode: frame {} of {}; indices must ascend", wanted[i], count));
-    }
-  }
+void VideoDecoder::decode(std::span<const std::int64_t> wanted, const TakeFrame& take) {
+  check_wanted(wanted, static_cast<std::int64_t>(state_->times_s.size()));
   if (wanted.empty()) return;
   if (state_->info.is_listed_by_decoding) {
     state_->decode_in_order(wanted, take);

@@ -39,6 +39,12 @@ struct DecodeLimits {
 /// @throws ConfigError a limit is not above 0
 void check(const DecodeLimits& limits);
 
+/// Takes a decoded frame, [1, height, width, 3], and its index; the frame is valid during the call.
+using TakeFrame = std::function<void(std::int64_t index, const Frames& frame)>;
+
+/// @throws std::logic_error `wanted` does not ascend, or is not of 0..count-1
+void check_wanted(std::span<const std::int64_t> wanted, std::int64_t count);
+
 /// What is known of a video without decoding its pictures.
 struct VideoInfo {
   std::string codec;             ///< FFmpeg's name: `h264`
@@ -103,15 +109,14 @@ class VideoDecoder {
   ///                [1, height, width, 3], rotated; valid during the call
   /// @throws DataError `decode_error` a wanted frame is damaged, which may show after `take` was
   ///                   called; none of the frames may then be used. `timeout`
-  void decode(std::span<const std::int64_t> wanted,
-              const std::function<void(std::int64_t index, const Frames& frame)>& take);
+  void decode(std::span<const std::int64_t> wanted, const TakeFrame& take);
 
  private:
   struct State;
   std::unique_ptr<State> state_;
 };
 
-/// Reads what a file is, for `cfp check`.
+/// Reads what a file is, for `cfp inspect`: all of its packets; see also probe.h.
 /// @throws DataError as VideoDecoder's constructor
 VideoInfo probe(const std::string& path, const DecodeLimits& limits = {});
 

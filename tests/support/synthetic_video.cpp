@@ -5,12 +5,14 @@
 #include <stdexcept>
 
 #include "stages/decode/ffmpeg.h"
+#include "stages/decode/image_codec.h"
 
 namespace cfp::test {
 namespace fs = std::filesystem;
 namespace {
 
-constexpr int kBits = 8;
+constexpr int kBitsPerRow = 8;
+constexpr int kRows = 2;
 
 void require(int status, const char* what) {
   if (status < 0) throw std::runtime_error(std::string(what) + ": " + failure_text(status));
@@ -174,7 +176,8 @@ Frames synthetic_frame(int t, int width, int height) {
     for (int x = 0; x < width; ++x) {
       std::array<int, 3> pixel = {x * 3 + t * 5, y * 4 + t, (x + y) * 2 + t * 7};
       if (y < height / 4) {
-        const bool bit = (t >> (x * kBits / width) & 1) != 0;
+        const int row = y * 4 * kRows / height;
+        const bool bit = (t >> (row * kBitsPerRow + x * kBitsPerRow / width) & 1) != 0;
         pixel.fill(bit ? 255 : 0);
       }
       for (const int value : pixel) {
@@ -187,14 +190,31 @@ Frames synthetic_frame(int t, int width, int height) {
 
 int coded_number(const Frames& frame) {
   int number = 0;
-  for (int bit = 0; bit < kBits; ++bit) {
-    const std::int64_t x = (2 * bit + 1) * frame.width / (2 * kBits);
-    const std::int64_t y = frame.height / 8;
+  for (int bit = 0; bit < kRows * kBitsPerRow; ++bit) {
+    const std::int64_t x = (2 * (bit % kBitsPerRow) + 1) * frame.width / (2 * kBitsPerRow);
+    const std::int64_t y = (2 * (bit / kBitsPerRow) + 1) * frame.height / (8 * kRows);
     if (frame.rgb_thwc[static_cast<std::size_t>((y * frame.width + x) * 3)] > 127) {
       number |= 1 << bit;
     }
   }
   return number;
+}
+
+void write_pictures(const fs::path& folder, const PictureSequence& sequence, int frames, int width,
+                    int height) {
+  fs::create_directories(folder);
+  for (int t = 0; t < frames; ++t) {
+    const Frames frame = synthetic_frame(t, width, height);
+    std::string digits = std::to_string(sequence.first_number + t);
+    const auto filled = static_cast<std::size_t>(sequence.digits);
+    if (digits.size() < filled) digits.insert(0, filled - digits.size(), '0');
+    const auto bytes = sequence.suffix.ends_with("png")
+                           ? encode_png(frame.rgb_thwc.data(), width, height)
+                           : encode_jpeg(frame.rgb_thwc.data(), width, height);
+    std::ofstream(folder / (sequence.prefix + digits + sequence.suffix), std::ios::binary)
+        .write(reinterpret_cast<const char*>(bytes.data()),
+               static_cast<std::streamsize>(bytes.size()));
+  }
 }
 
 bool has_encoder(const std::string& name) {

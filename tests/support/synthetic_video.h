@@ -16,8 +16,8 @@
 
 namespace cfp::test {
 
-/// The picture of frame `t`: in the upper quarter eight black or white fields, the bits of t
-/// (lowest left); below, gradients in x, y and t.
+/// The picture of frame `t`: in the upper quarter two rows of eight black or white fields, the bits
+/// of t (lowest left, the upper row first); below, gradients in x, y and t.
 /// @return [1, height, width, 3]
 Frames synthetic_frame(int t, int width, int height);
 
@@ -53,6 +53,12 @@ bool has_encoder(const std::string& name);
 /// Writes a file; its extension says which container.
 /// @throws std::runtime_error FFmpeg refuses
 void write_media(const std::filesystem::path& path, const std::vector<SyntheticStream>& streams);
+
+/// Writes synthetic_frame(0), synthetic_frame(1), … as numbered pictures: PNG where the suffix ends
+/// in `png`, else JPEG of full colour resolution.
+/// @param frames  number of pictures, from `first_number` on
+void write_pictures(const std::filesystem::path& folder, const PictureSequence& sequence,
+                    int frames, int width = 64, int height = 48);
 
 /// Keeps only the first `part` (0..1) of a file.
 void truncate_file(const std::filesystem::path& path, double part);
