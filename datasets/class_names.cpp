@@ -1,6 +1,7 @@
 #include "datasets/class_names.h"
 
 #include <algorithm>
+#include <map>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -56,30 +57,54 @@ std::vector<NumberedLine> read_lines(const std::filesystem::path& path) {
   return lines;
 }
 
-/// Splits off the first or last word. @return the word and what is left; both empty without a blank
-std::pair<std::string_view, std::string_view> split_word(std::string_view text, bool first) {
-  const std::size_t blank = first ? text.find_first_of(" \t") : text.find_last_of(" \t");
-  if (blank == std::string_view::npos) return {};
-  const std::string_view before = trim(text.substr(0, blank)), after = trim(text.substr(blank));
-  return first ? std::pair(before, after) : std::pair(after, before);
+std::string_view unquoted(std::string_view text) {
+  const bool quoted = text.size() >= 2 && text.front() == '"' && text.back() == '"';
+  return quoted ? text.substr(1, text.size() - 2) : text;
 }
 
-/// Takes the numbers off where those of all lines count up from 0 or 1.
-void strip_numbers(std::vector<NumberedLine>& lines) {
-  for (const bool first : {true, false}) {
-    const auto base = parse_integer(split_word(lines[0].text, first).first);
-    if (!base || *base < 0 || *base > 1) continue;
-    bool all = true;
-    for (std::size_t i = 0; i < lines.size() && all; ++i) {
-      const auto [number, name] = split_word(lines[i].text, first);
-      all = !name.empty() && parse_integer(number) == *base + static_cast<std::int64_t>(i);
-    }
-    if (!all) continue;
-    for (NumberedLine& line : lines) {
-      line.text = std::string(split_word(line.text, first).second);
-    }
-    return;
+/// The number at the beginning or end of a line, and the name that is left: `12 name`, `12,name`,
+/// `name 12`.
+std::optional<std::pair<std::int64_t, std::string>> split_number(std::string_view line,
+                                                                 bool at_front) {
+  constexpr std::string_view kBetween = " ,\t;:";
+  const std::size_t gap = at_front ? line.find_first_of(kBetween) : line.find_last_of(kBetween);
+  if (gap == std::string_view::npos) return std::nullopt;
+  const std::string_view before = line.substr(0, gap), after = line.substr(gap + 1);
+  const auto number = parse_integer(at_front ? before : after);
+  const std::string_view name = unquoted(trim(at_front ? after : before));
+  if (!number || name.empty()) return std::nullopt;
+  return std::pair(*number, std::string(name));
+}
+
+/// The names by number, where every line has one and they count from 0 or 1, in any order; a first
+/// line such as `id,name` is passed over.
+std::optional<std::vector<NumberedLine>> by_number(const std::vector<NumberedLine>& lines,
+                                                   bool at_front) {
+  const bool has_header = lines.size() > 1 && !split_number(lines[0].text, at_front) &&
+                          split_number(lines[1].text, at_front);
+  std::map<std::int64_t, NumberedLine> names;
+  for (std::size_t i = has_header ? 1 : 0; i < lines.size(); ++i) {
+    const auto parts = split_number(lines[i].text, at_front);
+    if (!parts) return std::nullopt;
+    const bool is_new =
+        names.emplace(parts->first, NumberedLine{parts->second, lines[i].number}).second;
+    if (!is_new) return std::nullopt;
   }
+  const std::int64_t lowest = names.begin()->first;
+  const auto count = static_cast<std::int64_t>(names.size());
+  if (lowest < 0 || lowest > 1 || names.rbegin()->first != lowest + count - 1) return std::nullopt;
+  std::vector<NumberedLine> ordered;
+  for (auto& [number, name] : names) ordered.push_back(std::move(name));
+  return ordered;
+}
+
+/// The names of the lines, in the order of their labels.
+std::vector<NumberedLine> ordered_names(std::vector<NumberedLine> lines) {
+  for (const bool at_front : {true, false}) {
+    if (auto ordered = by_number(lines, at_front)) return std::move(*ordered);
+  }
+  for (NumberedLine& line : lines) line.text = std::string(unquoted(line.text));
+  return lines;
 }
 
 /// The first of the columns that the table has; the last one where it has none.
@@ -145,10 +170,9 @@ std::vector<std::string> read_class_list(const std::filesystem::path& path) {
   if (is_class_table(path)) return read_class_table(path);
   std::vector<NumberedLine> lines = read_lines(path);
   if (lines.empty()) throw ConfigError(fmt::format("{}: holds no class names", path.string()));
-  strip_numbers(lines);
   std::vector<std::string> names;
   std::unordered_map<std::string, std::int64_t> line_of;
-  for (const NumberedLine& line : lines) {
+  for (const NumberedLine& line : ordered_names(std::move(lines))) {
     const auto [entry, is_new] = line_of.emplace(normalise_class_name(line.text), line.number);
     if (!is_new) {
       throw ConfigError(fmt::format("{}:{}: '{}' is the same name as line {}", path.string(),

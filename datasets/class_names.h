@@ -22,8 +22,9 @@ std::string normalise_class_name(std::string_view name);
 
 /// Reads class names in the order of the labels, in the forms that data sets have them.
 ///
-/// One name a line; or `1 ApplyEyeMakeup` or `Open fridge 2` a line, where the numbers of all lines
-/// count up from 0 or 1; or a CSV with columns `id`, `verb_id` or `noun_id` and `key` or
+/// One name a line; or `1 ApplyEyeMakeup`, `0,abseiling` or `Open fridge 2` a line, where the
+/// numbers count from 0 or 1, in any order, and a first line such as `id,name` is passed over; or a
+/// CSV with columns `id`, `verb_id` or `noun_id` and `key` or
 /// `class_key`, with ids from 0 in any order.
 /// @throws ConfigError `file:line: why`: an empty line between names, two names that normalise
 ///         alike, an id that is missing or there twice

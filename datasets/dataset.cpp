@@ -72,9 +72,8 @@ void attach_references(const DatasetOptions& options, Manifest& manifest) {
     row.references.masks = folder.string();
     ++masks;
   }
-  manifest.notes.push_back(
-      fmt::format("references  gaze of {} clips, masks of {}, boxes {}", gaze, masks,
-                  options.boxes.empty() ? "none" : options.boxes));
+  manifest.notes.push_back(fmt::format("references  gaze of {} clips, masks of {}, boxes {}", gaze,
+                                       masks, options.boxes.empty() ? "none" : options.boxes));
 }
 
 /// Makes the clips of the rows that are left.

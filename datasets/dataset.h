@@ -44,11 +44,11 @@ struct DatasetOptions {
   std::string subset;       ///< many_shot, tail, unseen; empty: all
   MediaKind media = MediaKind::kAny;
   std::optional<double> picture_fps;  ///< rate of picture folders; absent: the data set's usual one
-  std::string gaze_root;   ///< folder of gaze files, see ClipReferences; may be empty
-  std::string boxes;       ///< CSV of boxes; may be empty
-  std::string masks_root;  ///< folder of folders of masks; may be empty
-  int label_base = 0;                             ///< `list`: number of the first class, 0 or 1
-  MovingShapesOptions moving_shapes;              ///< `moving_shapes`
+  std::string gaze_root;              ///< folder of gaze files, see ClipReferences; may be empty
+  std::string boxes;                  ///< CSV of boxes; may be empty
+  std::string masks_root;             ///< folder of folders of masks; may be empty
+  int label_base = 0;                 ///< `list`: number of the first class, 0 or 1
+  MovingShapesOptions moving_shapes;  ///< `moving_shapes`
   DatasetSelect select;
 };
 

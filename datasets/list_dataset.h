@@ -16,10 +16,10 @@ namespace cfp {
 
 /// Reads the list `file`; uses `data_root`, `class_names` and `label_base`.
 ///
-/// A `.json` file is kenshohara's (database_json.h), with the `split` asked for; its clips are found
-/// by name. Of other files the form is found from the first line that is not empty: CSV when it is a record with a column
-/// `path`; id, label, path when it is two integers and a media file's name; else path and label.
-/// Empty lines are skipped.
+/// A `.json` file is kenshohara's (database_json.h), with the `split` asked for; its clips are
+/// found by name. Of other files the form is found from the first line that is not empty: CSV when
+/// it is a record with a column `path`; id, label, path when it is two integers and a media file's
+/// name; else path and label. Empty lines are skipped.
 ///
 /// *Path and label*: split at the last tab; without a tab, after the last word that ends in a
 /// media file's extension; without such a word, at the last blank. Paths may hold blanks.

@@ -1,20 +1,16 @@
 #include "datasets/manifest.h"
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <limits>
-#include <system_error>
 #include <unordered_set>
 
 #include <fmt/format.h>
-#include <unistd.h>
 
 #include "datasets/class_names.h"
 #include "datasets/csv.h"
 #include "stages/core/errors.h"
 #include "stages/core/formula.h"
+#include "stages/core/output_file.h"
 
 namespace cfp {
 namespace fs = std::filesystem;
@@ -265,35 +261,25 @@ void check_manifest(const Manifest& manifest) {
 }
 
 void write_manifest(const fs::path& path, const Manifest& manifest) {
-  const fs::path temporary = path.string() + fmt::format(".tmp-{}", getpid());
-  const auto fail = [&](const std::string& why) {
-    std::error_code ignored;
-    fs::remove(temporary, ignored);
-    throw SystemError(fmt::format("{}: the manifest cannot be written: {}", path.string(), why));
-  };
-  errno = 0;
-  std::ofstream file(temporary, std::ios::binary);
-  std::vector<const ColumnGroup*> groups;
-  file << "row,clip_id,path,start_s,end_s,label,class_name";
+  OutputFile file(path);
+  file.write("row,clip_id,path,start_s,end_s,label,class_name");
   for (const LabelHead& head : manifest.heads) {
-    file << joined({head.name + "_label", head.name});
+    file.write(joined({head.name + "_label", head.name}));
   }
+  std::vector<const ColumnGroup*> groups;
   for (const ColumnGroup* group :
        {&kPictureColumns, &kPieceColumns, &kReferenceColumns, &kFactColumns, &kStatusColumns}) {
     if (std::ranges::none_of(manifest.rows, group->is_needed)) continue;
     groups.push_back(group);
-    file << joined(group->names);
+    file.write(joined(group->names));
   }
   for (const ManifestRow& row : manifest.rows) {
-    file << '\n' << work_fields(manifest, row) << joined(head_fields(manifest, row));
-    for (const ColumnGroup* group : groups) file << joined(group->fields(row));
+    std::string line = '\n' + work_fields(manifest, row) + joined(head_fields(manifest, row));
+    for (const ColumnGroup* group : groups) line += joined(group->fields(row));
+    file.write(line);
   }
-  file << '\n';
-  file.close();
-  if (!file) fail(std::strerror(errno));
-  std::error_code error;
-  fs::rename(temporary, path, error);
-  if (error) fail(error.message());
+  file.write("\n");
+  file.finish();
 }
 
 Manifest read_manifest(const fs::path& path) {

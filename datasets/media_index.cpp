@@ -153,20 +153,21 @@ class Finder {
 
   Manifest run() {
     Manifest manifest;
-    manifest.heads = annotation_.heads;
+    const bool has_several = annotation_.heads.size() > 1;
+    if (has_several) manifest.heads = annotation_.heads;
     const std::size_t head = head_in_use();
     manifest.class_names = annotation_.heads[head].class_names;
     manifest.rows.reserve(annotation_.clips.size());
     for (const AnnotatedClip& clip : annotation_.clips) {
       ManifestRow& row = manifest.rows.emplace_back();
       row.row = static_cast<std::int64_t>(manifest.rows.size()) - 1;
-      row.labels = clip.labels;
+      if (has_several) row.labels = clip.labels;
       row.label = clip.labels[head];
       place(clip, row);
       name(clip, row);
     }
     manifest.provenance =
-        fmt::format("{}: {} clips, {} found, {} missing, {} ambiguous", annotation_.source,
+        fmt::format("{}: {} clips, {} found, {} missing, {} with several files", annotation_.source,
                     manifest.rows.size(), matched_, missing_, duplicates_);
     manifest.notes = notes();
     return manifest;
@@ -294,9 +295,9 @@ class Finder {
     lines.push_back(fmt::format("matched     {}", matched_));
     lines.push_back(fmt::format("missing     {}", missing_));
     lines.push_back(
-        fmt::format("duplicate   {} ambiguous, {} named twice", duplicates_, repeated_));
+        fmt::format("duplicate   {} with several files, {} named twice", duplicates_, repeated_));
     const auto extra = std::ranges::count(index_.media(), false, &Medium::is_used);
-    lines.push_back(fmt::format("extra       {} media that no clip lies in", extra));
+    lines.push_back(fmt::format("extra       {} videos or folders that no clip is in", extra));
     const MediaTree& tree = index_.tree();
     lines.push_back(fmt::format("other       {} files of other kinds", tree.other_files));
     if (tree.archives > 0) {

@@ -21,6 +21,7 @@ using Command = std::function<ExitCode()>;
 /// @param command  set when the verb is there
 void add_run(CLI::App& app, const std::string& line, Command& command);
 void add_check(CLI::App& app, Command& command);
+void add_index(CLI::App& app, Command& command);
 void add_config(CLI::App& app, Command& command);
 void add_list(CLI::App& app, Command& command);
 void add_inspect(CLI::App& app, Command& command);

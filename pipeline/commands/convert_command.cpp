@@ -3,6 +3,7 @@
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
 
+#include "datasets/class_names.h"
 #include "pipeline/commands/commands.h"
 #include "stages/network/checkpoint/inspect.h"
 
@@ -10,13 +11,14 @@ namespace cfp {
 namespace {
 
 struct Arguments {
-  std::string input, output;
+  std::string input, output, class_names;
   int num_classes = 0;
   ConvertOptions options;
 };
 
 ExitCode convert_file(const Arguments& arguments) {
   ConvertOptions options = arguments.options;
+  if (!arguments.class_names.empty()) options.class_names = read_class_list(arguments.class_names);
   if (arguments.num_classes > 0) options.num_classes = arguments.num_classes;
   const Network network = convert_checkpoint(arguments.input, arguments.output, options);
   fmt::print("{}: {}, {} classes{}, preset {}\n", arguments.output, network.architecture,
@@ -36,8 +38,8 @@ void add_convert(CLI::App& app, Command& command) {
   verb->add_option("--type", arguments->options.type, "Architecture, where the file does not tell");
   verb->add_option("--num-classes", arguments->num_classes, "Classes of the classifier")
       ->check(CLI::PositiveNumber);
-  verb->add_option("--class-names", arguments->options.class_names,
-                   "Text file of class names in the order of the logits, one a line");
+  verb->add_option("--class-names", arguments->class_names,
+                   "File of class names in the order of the logits");
   verb->add_option("--preset", arguments->options.preset, "Preprocessing preset");
   verb->callback(
       [arguments, &command] { command = [arguments] { return convert_file(*arguments); }; });

@@ -149,7 +149,6 @@ NetworkOptions network_options(const ConfigValues& values) {
   }
   options.checkpoint = text_or_empty(values, "network.checkpoint");
   options.num_classes = optional_number(values, "network.num_classes");
-  options.class_names = text_or_empty(values, "network.class_names");
   options.seed = static_cast<std::uint64_t>(values.integer("network.seed"));
   if (options.type.empty() && options.checkpoint == kRandomCheckpoint) {
     throw ConfigError(fmt::format("{}: network.type: must be given with `checkpoint: random`",
@@ -288,6 +287,7 @@ ResolvedConfig resolve_config(ConfigValues values) {
   config.max_failures = failure_limit(known);
   config.sampling = sampling_options(known);
   config.network = network_options(known);
+  config.network_class_names = text_or_empty(known, "network.class_names");
   config.explain = explain_options(known);
   read_target(config);
   config.runtime = {.devices = known.texts("runtime.devices"),

@@ -17,6 +17,10 @@
 
 namespace cfp {
 
+/// `network.class_names` of a user who states that the network's outputs are in the order of the
+/// data set's classes.
+inline constexpr std::string_view kDataSetsNames = "dataset";
+
 /// How many clips may fail before a run counts as failed: a share of them, or a count.
 struct FailureLimit {
   double share = 0.05;                ///< of the rows asked for, rounded down
@@ -51,7 +55,8 @@ struct ResolvedConfig {
   DatasetOptions dataset;
   FailureLimit max_failures;
   SamplingOptions sampling;
-  NetworkOptions network;
+  NetworkOptions network;           ///< without class names, which are in a file of their own
+  std::string network_class_names;  ///< that file, or kDataSetsNames; empty: the checkpoint's
   ExplainOptions explain;
   std::string target_class;  ///< for TargetKind::kClass: name or number as it was written
   RuntimeOptions runtime;

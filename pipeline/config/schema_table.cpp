@@ -65,8 +65,9 @@ Keys dataset_keys() {
        .words = {"verb", "noun", "action"},
        .default_yaml = "null",
        .only_with = "epic55 epic100 egtea",
-       .meaning = "Which of several labels of a clip counts; unset: verb (EPIC), action (EGTEA). The "
-                  "manifest has all."},
+       .meaning =
+           "Which of several labels of a clip counts; unset: verb (EPIC), action (EGTEA). The "
+           "manifest has all."},
       {.path = "dataset.subset",
        .words = {"all", "many_shot", "tail", "unseen"},
        .default_yaml = "all",
@@ -93,8 +94,9 @@ Keys dataset_keys() {
        .kinds = {kText},
        .default_yaml = "null",
        .only_with = "list manifest",
-       .meaning = "`list`: lines or CSV of path, label, and optionally start and end in seconds, or "
-                  "kenshohara's JSON; `manifest`: what `cfp index` wrote."},
+       .meaning =
+           "`list`: lines or CSV of path, label, and optionally start and end in seconds, or "
+           "kenshohara's JSON; `manifest`: what `cfp index` wrote."},
       {.path = "dataset.class_names",
        .kinds = {kText},
        .default_yaml = "null",

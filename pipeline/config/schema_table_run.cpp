@@ -51,8 +51,8 @@ Keys basic_network_keys() {
        .kinds = {kText},
        .default_yaml = "null",
        .meaning =
-           "Text file of class names in the order of the logits, one a line; unset: what the "
-           "checkpoint brings."},
+           "File of class names in the order of the logits, one a line, or `dataset`: the outputs "
+           "are in the data set's own order; unset: what the checkpoint brings."},
       {.path = "network.seed",
        .kinds = {kInteger},
        .default_yaml = "0",

@@ -1,5 +1,6 @@
 #include "pipeline/run/labels.h"
 
+#include <algorithm>
 #include <charconv>
 #include <map>
 #include <set>
@@ -61,7 +62,14 @@ LabelJoin join_by_number(const Manifest& manifest, const std::vector<std::string
 }  // namespace
 
 LabelJoin join_labels(const Manifest& manifest, const std::vector<std::string>& network_names,
-                      int num_classes) {
+                      int num_classes, bool random_weights) {
+  const bool has_labels = std::ranges::any_of(
+      manifest.rows, [](const ClipRequest& row) { return row.label.has_value(); });
+  if (network_names.empty() && !manifest.class_names.empty() && has_labels && !random_weights) {
+    throw ConfigError(
+        "network.class_names: the checkpoint does not say in which order its classes are; give a "
+        "file of their names, or `dataset` where they are in the data set's own order");
+  }
   return manifest.class_names.empty() || network_names.empty()
              ? join_by_number(manifest, network_names, num_classes)
              : join_by_name(manifest, network_names);

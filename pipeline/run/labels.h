@@ -16,16 +16,19 @@ struct LabelJoin {
   std::string how;  ///< in words, for the log
 };
 
-/// Joins by normalised name where both sides have names, else by number.
+/// Joins by normalised name; by number where the data set has numbers alone. An order is never
+/// assumed: of a data set with names and a network without, nobody knows which is which, unless the
+/// network's weights are random and no output means anything.
 ///
-/// Only classes that have a row must be among the network's. Where the network has no names and the
-/// data set has as many classes as the network outputs, the data set's names are taken for them.
+/// Only classes that have a row must be among the network's.
 ///
-/// @param network_names  in the order of the outputs; may be empty
-/// @param num_classes    outputs of the network
-/// @throws ConfigError a class has no counterpart (all are listed), or a number is out of range
+/// @param network_names   in the order of the outputs; may be empty
+/// @param num_classes     outputs of the network
+/// @param random_weights  whether the network is untrained
+/// @throws ConfigError a class has no counterpart (all are listed), a number is out of range, or
+///         the network has no names and the data set has
 LabelJoin join_labels(const Manifest& manifest, const std::vector<std::string>& network_names,
-                      int num_classes);
+                      int num_classes, bool random_weights = false);
 
 /// @param written      what `explain.target` says: a class name, or a number
 /// @param class_names  of the network's outputs; may be empty

@@ -4,6 +4,7 @@
 
 #include <fmt/format.h>
 
+#include "datasets/class_names.h"
 #include "stages/core/errors.h"
 #include "stages/network/exported/load_exported.h"
 
@@ -24,16 +25,32 @@ auto for_section(const ConfigValues& values, std::string_view key, Action&& acti
 
 /// The key that says where the clips are.
 std::string_view dataset_key(const ConfigValues& values) {
-  for (const std::string_view key : {"dataset.file", "dataset.data_root"}) {
+  for (const std::string_view key : {"dataset.file", "dataset.annotations", "dataset.data_root"}) {
     if (values.is_set(key)) return key;
   }
   return "dataset.type";
+}
+
+/// Does what `network.class_names: dataset` says.
+void take_names_of(const Manifest& manifest, const ConfigValues& values, Network& network) {
+  const auto classes = static_cast<std::int64_t>(manifest.class_names.size());
+  if (classes != network.num_classes()) {
+    values.fail("network.class_names",
+                fmt::format("the data set has {} class names, the network {} outputs", classes,
+                            network.num_classes()));
+  }
+  network.class_names = manifest.class_names;
 }
 
 }  // namespace
 
 Network load_for_clips(ResolvedConfig& config, PreprocessOptions& preprocess) {
   NetworkOptions options = config.network;
+  if (const std::string& file = config.network_class_names;
+      !file.empty() && file != kDataSetsNames) {
+    options.class_names =
+        for_section(config.values, "network.class_names", [&] { return read_class_list(file); });
+  }
   const auto load = [&] {
     const char* key = options.type == kExportedType ? "network.file" : "network.checkpoint";
     return for_section(config.values, key, [&] { return load_any_network(options); });
@@ -59,18 +76,26 @@ std::optional<Triple> clip_size(const SamplingOptions& sampling,
   return Triple{sampling.clip_len, side, side};
 }
 
+Manifest load_manifest_of(const ResolvedConfig& config) {
+  return for_section(config.values, dataset_key(config.values),
+                     [&] { return load_dataset(config.dataset); });
+}
+
 Prepared prepare(ResolvedConfig given) {
   Prepared prepared{.config = std::move(given)};
   ResolvedConfig& config = prepared.config;
-  prepared.manifest = for_section(config.values, dataset_key(config.values),
-                                  [&] { return load_dataset(config.dataset); });
-  prepared.network = std::make_shared<const Network>(load_for_clips(config, prepared.preprocess));
-  const Network& network = *prepared.network;
-  prepared.labels = join_labels(prepared.manifest, network.class_names, network.num_classes());
+  prepared.manifest = load_manifest_of(config);
+  Network network = load_for_clips(config, prepared.preprocess);
+  if (config.network_class_names == kDataSetsNames) {
+    take_names_of(prepared.manifest, config.values, network);
+  }
+  prepared.labels = join_labels(prepared.manifest, network.class_names, network.num_classes(),
+                                network.random_weights);
   if (config.explain.target == TargetKind::kClass) {
     config.explain.target_class =
         find_target_class(config.target_class, prepared.labels.class_names, network.num_classes());
   }
+  prepared.network = std::make_shared<const Network>(std::move(network));
   return prepared;
 }
 

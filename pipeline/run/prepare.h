@@ -26,6 +26,10 @@ struct Prepared {
 /// @throws ConfigError, SystemError as load_network(), resolve_preprocess()
 Network load_for_clips(ResolvedConfig& config, PreprocessOptions& preprocess);
 
+/// Finds the clips of a config's data set.
+/// @throws ConfigError, SystemError as load_dataset(), with where the section stands
+Manifest load_manifest_of(const ResolvedConfig& config);
+
 /// Loads data set and network, and joins them.
 /// @throws ConfigError, SystemError as load_dataset(), load_network(), resolve_preprocess(),
 ///         join_labels()

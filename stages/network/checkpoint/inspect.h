@@ -16,10 +16,10 @@ namespace cfp {
 std::string describe_checkpoint(const Checkpoint& checkpoint);
 
 struct ConvertOptions {
-  std::string type;                ///< as in NetworkOptions
-  std::optional<int> num_classes;  ///< as in NetworkOptions
-  std::string class_names;         ///< path of a text file; empty: what the checkpoint says
-  std::string preset;              ///< preprocessing; empty: what the checkpoint says or shows
+  std::string type;                      ///< as in NetworkOptions
+  std::optional<int> num_classes;        ///< as in NetworkOptions
+  std::vector<std::string> class_names;  ///< by output; empty: what the checkpoint says
+  std::string preset;  ///< preprocessing; empty: what the checkpoint says or shows
   std::optional<Triple> input_size;
   ArchitectureOverrides overrides;
 };

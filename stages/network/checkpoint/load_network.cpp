@@ -6,7 +6,6 @@
 #include <fmt/format.h>
 
 #include "stages/core/errors.h"
-#include "stages/network/checkpoint/class_names.h"
 #include "stages/network/checkpoint/match_weights.h"
 #include "stages/network/checkpoint/network_metadata.h"
 #include "stages/network/checkpoint/normalise.h"
@@ -46,7 +45,7 @@ void check_class_count(const Network& network, std::string_view source) {
       network.class_names.size() == static_cast<std::size_t>(network.num_classes())) {
     return;
   }
-  throw ConfigError(fmt::format("class names: {}: {} names for a network of {} classes", source,
+  throw ConfigError(fmt::format("{}: {} class names for a network of {} classes", source,
                                 network.class_names.size(), network.num_classes()));
 }
 
@@ -97,8 +96,8 @@ Network load_network(const NetworkOptions& options) {
       options.checkpoint == kRandomCheckpoint ? random_network(options) : stored_network(options);
   std::string source = options.checkpoint;
   if (!options.class_names.empty()) {
-    network.class_names = read_class_names(options.class_names);
-    source = options.class_names;
+    network.class_names = options.class_names;
+    source = "network.class_names";
   }
   check_class_count(network, source);
   network.weights_hash = hash_weights(network.weights);

@@ -26,7 +26,7 @@ struct NetworkOptions {
   std::optional<int> num_classes;  ///< absent: what the checkpoint has; 400 for `random`
   std::string checkpoint = std::string(kRandomCheckpoint);  ///< path, or `random`
   std::uint64_t seed = 0;                                   ///< of `random`
-  std::string class_names;           ///< path of a text file; empty: what the checkpoint says
+  std::vector<std::string> class_names;  ///< by output; empty: what the checkpoint says
   std::optional<Triple> input_size;  ///< T, H, W; absent: the checkpoint's, or the architecture's
   std::string file;                  ///< archive of torch.export, for the type `exported` alone
   int output = 0;                    ///< which of its outputs gives the logits

@@ -6,7 +6,6 @@
 #include <fmt/ranges.h>
 
 #include "stages/core/errors.h"
-#include "stages/network/checkpoint/class_names.h"
 #include "stages/network/checkpoint/match_weights.h"
 #include "stages/network/exported/importer.h"
 
@@ -142,11 +141,11 @@ Network load_any_network(const NetworkOptions& options) {
                                   options.file, network.num_classes(), *options.num_classes));
   }
   if (!options.class_names.empty()) {
-    network.class_names = read_class_names(options.class_names);
+    network.class_names = options.class_names;
     if (network.class_names.size() != static_cast<std::size_t>(network.num_classes())) {
-      throw ConfigError(fmt::format("class names: {}: {} names for a network of {} classes",
-                                    options.class_names, network.class_names.size(),
-                                    network.num_classes()));
+      throw ConfigError(
+          fmt::format("network.class_names: {} class names for a network of {} classes",
+                      network.class_names.size(), network.num_classes()));
     }
   }
   network.weights_hash = hash_weights(network.weights);

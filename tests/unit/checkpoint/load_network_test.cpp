@@ -4,7 +4,6 @@
 
 #include <gtest/gtest.h>
 
-#include "stages/network/checkpoint/class_names.h"
 #include "stages/network/checkpoint/inspect.h"
 #include "stages/network/checkpoint/match_weights.h"
 #include "stages/network/checkpoint/network_metadata.h"
@@ -151,31 +150,13 @@ TEST_F(LoadNetwork, GuessesThePresetOfPublicFiles) {
   EXPECT_EQ(guess_preset(new_one, "resnet50_3d", 101), "");  // either
 }
 
-TEST_F(LoadNetwork, ReadsClassNamesInTheirForms) {
-  const auto read = [&](std::string_view text) { return read_class_names(text_file(text)); };
-  EXPECT_THAT(read("b\na c\n\n"), ElementsAre("b", "a c"));
-  EXPECT_THAT(read("\xEF\xBB\xBF"
-                   "b\r\na\r\n"),
-              ElementsAre("b", "a"));
-  EXPECT_THAT(read("1 b\n0 a\n"), ElementsAre("a", "b"));
-  EXPECT_THAT(read("1 ApplyEyeMakeup\n2 Archery\n"), ElementsAre("ApplyEyeMakeup", "Archery"));
-  EXPECT_THAT(read("id,name\n0,\"abseiling\"\n1,air drumming\n"),
-              ElementsAre("abseiling", "air drumming"));
-  EXPECT_THAT(read("3 point turn\nswim\n"), ElementsAre("3 point turn", "swim"));
-  EXPECT_THAT(read("5 a\n9 b\n"), ElementsAre("5 a", "9 b"));  // no count: names
-  CFP_EXPECT_CONFIG_ERROR(read("a\n\nb\n"), "names.txt:2: a blank line");
-  CFP_EXPECT_CONFIG_ERROR(read("a\nb\na\n"), "'a' is class 0 and class 2");
-  CFP_EXPECT_CONFIG_ERROR(read("\n"), "is empty");
-  CFP_EXPECT_CONFIG_ERROR(read_class_names(folder_ / "absent"), "No such file");
-}
-
 TEST_F(LoadNetwork, RefusesAClassListOfAnotherLength) {
   const NetworkOptions options{.type = "resnet50_3d",
                                .num_classes = 3,
-                               .class_names = text_file("a\nb\n"),
+                               .class_names = {"a", "b"},
                                .input_size = kSmallSize,
                                .overrides = small_overrides()};
-  CFP_EXPECT_CONFIG_ERROR(load_network(options), "2 names for a network of 3 classes");
+  CFP_EXPECT_CONFIG_ERROR(load_network(options), "2 class names for a network of 3 classes");
 }
 
 TEST(NetworkMetadata, ReadsBackWhatItWrote) {

@@ -50,7 +50,7 @@ TEST_F(FolderDataset, TakesFoldersAsClassesInByteOrder) {
   EXPECT_THAT(labels(manifest), ElementsAre(0, 1, 3, 3));
   EXPECT_EQ(manifest.rows[2].media.path, (folder_ / "walk/a.AVI").string());
   EXPECT_EQ(manifest.rows[3].row, 3);
-  EXPECT_THAT(manifest.provenance, HasSubstr("4 media files in 4 class folders, 2 other files"));
+  EXPECT_THAT(manifest.provenance, HasSubstr("4 clips in 4 class folders, 2 other files"));
 }
 
 TEST_F(FolderDataset, LeavesFilesOfTheRootUnlabelled) {

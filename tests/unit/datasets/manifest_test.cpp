@@ -130,7 +130,7 @@ TEST(Manifest, LeavesNothingBehindWhereItCannotWrite) {
   write_file(folder / "taken" / "file", "x");
   EXPECT_THAT(
       message_of<SystemError>([&] { write_manifest(folder / "taken", awkward_manifest()); }),
-      HasSubstr("the manifest cannot be written"));
+      HasSubstr("cannot rename"));
   EXPECT_THAT(
       message_of<SystemError>([&] { write_manifest(folder / "no" / "m.csv", awkward_manifest()); }),
       HasSubstr("No such file"));

@@ -61,10 +61,18 @@ TEST(Labels, JoinByNumberWhereASideHasNoNames) {
               HasSubstr("row 1, clip 'clip 1': label 2 is not among the network's classes 0..1"));
 }
 
-TEST(Labels, TakeTheDataSetsNamesOnlyWhereTheCountsAgree) {
-  EXPECT_EQ(join_labels(manifest_of({1}, {"a", "b"}), {}, 2).class_names,
+TEST(Labels, AreNeverJoinedByAnOrderThatNobodyStated) {
+  EXPECT_THAT(error_of([] {
+                join_labels(manifest_of({1}, {"a", "b"}), {}, 2);
+              }),
+              HasSubstr("does not say in which order its classes are"));
+  EXPECT_NO_THROW(join_labels(manifest_of({{}}, {"a", "b"}), {}, 2)) << "nothing to join";
+}
+
+TEST(Labels, OfARandomNetworkTakeTheDataSetsNamesWhereTheCountsAgree) {
+  EXPECT_EQ(join_labels(manifest_of({1}, {"a", "b"}), {}, 2, true).class_names,
             (std::vector<std::string>{"a", "b"}));
-  EXPECT_TRUE(join_labels(manifest_of({1}, {"a", "b"}), {}, 400).class_names.empty());
+  EXPECT_TRUE(join_labels(manifest_of({1}, {"a", "b"}), {}, 400, true).class_names.empty());
 }
 
 TEST(Labels, FindTheTargetByNameOrNumber) {
