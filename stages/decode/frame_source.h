@@ -20,10 +20,11 @@ class FrameSource {
  public:
   /// Opens what the segment says, and lists its frames.
   ///
-  /// @param list  how frames of videos are listed
+  /// @param list   how frames of videos are listed
+  /// @param reuse  open videos that may serve the segment, and get it back; null: none
   /// @throws DataError as the constructor of VideoDecoder or PictureFolder
   explicit FrameSource(const MediaSegment& segment, const DecodeLimits& limits = {},
-                       FrameList list = FrameList::kFromPackets);
+                       FrameList list = FrameList::kFromPackets, OpenVideos* reuse = nullptr);
 
   /// @return presentation times of the segment's frames, ascending, in seconds after the first
   ///         frame of the whole video
@@ -45,7 +46,8 @@ class FrameSource {
 
  private:
   using Source = std::variant<VideoDecoder, PictureFolder>;
-  static Source open(const MediaSegment& segment, const DecodeLimits& limits, FrameList list);
+  static Source open(const MediaSegment& segment, const DecodeLimits& limits, FrameList list,
+                     OpenVideos* reuse);
 
   Source source_;
 };
