@@ -5,6 +5,7 @@ namespace cfp {
 FrameSource::Source FrameSource::open(const MediaSegment& segment, const DecodeLimits& limits,
                                       FrameList list, OpenVideos* reuse) {
   if (segment.pictures) return PictureFolder(segment, limits);
+  if (segment.in_pieces) return VideoPieces(segment, limits, list, reuse);
   return VideoDecoder(segment, limits, list, reuse);
 }
 

@@ -12,6 +12,7 @@
 #include "stages/core/clip.h"
 #include "stages/decode/picture_folder.h"
 #include "stages/decode/video_decoder.h"
+#include "stages/decode/video_pieces.h"
 
 namespace cfp {
 
@@ -22,7 +23,7 @@ class FrameSource {
   ///
   /// @param list   how frames of videos are listed
   /// @param reuse  open videos that may serve the segment, and get it back; null: none
-  /// @throws DataError as the constructor of VideoDecoder or PictureFolder
+  /// @throws DataError as the constructor of VideoDecoder, PictureFolder or VideoPieces
   explicit FrameSource(const MediaSegment& segment, const DecodeLimits& limits = {},
                        FrameList list = FrameList::kFromPackets, OpenVideos* reuse = nullptr);
 
@@ -45,7 +46,7 @@ class FrameSource {
   void decode(std::span<const std::int64_t> wanted, const TakeFrame& take);
 
  private:
-  using Source = std::variant<VideoDecoder, PictureFolder>;
+  using Source = std::variant<VideoDecoder, PictureFolder, VideoPieces>;
   static Source open(const MediaSegment& segment, const DecodeLimits& limits, FrameList list,
                      OpenVideos* reuse);
 
