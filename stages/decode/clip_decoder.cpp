@@ -9,6 +9,7 @@
 
 #include "stages/core/errors.h"
 #include "stages/decode/frame_source.h"
+#include "stages/decode/open_videos.h"
 #include "stages/decode/resize.h"
 
 namespace cfp {
@@ -104,8 +105,8 @@ class ClipAssembler {
 
 std::vector<Clip> decode_clips(const ClipRequest& request, const SamplingOptions& sampling,
                                const PreprocessOptions& preprocess, const DecodeLimits& limits,
-                               FrameList list) {
-  FrameSource source(request.media, limits, list);
+                               FrameList list, OpenVideos& reuse) {
+  FrameSource source(request.media, limits, list, &reuse);
   ClipAssembler assembler(wanted_views(source, sampling), request.media.path,
                           limits.max_clip_bytes);
   source.decode(assembler.unique(), [&](std::int64_t index, const Frames& frame) {
@@ -118,7 +119,10 @@ std::vector<Clip> decode_clips(const ClipRequest& request, const SamplingOptions
 
 ClipDecoder::ClipDecoder(SamplingOptions sampling, PreprocessOptions preprocess,
                          DecodeLimits limits)
-    : sampling_(std::move(sampling)), preprocess_(std::move(preprocess)), limits_(limits) {
+    : sampling_(std::move(sampling)),
+      preprocess_(std::move(preprocess)),
+      limits_(limits),
+      open_videos_(std::make_shared<OpenVideos>()) {
   check(sampling_);
   check(preprocess_);
   check(limits_);
@@ -130,11 +134,13 @@ ClipDecoder::Output ClipDecoder::operator()(const Input& request) const {
   Output clips;
   try {
     try {
-      clips = decode_clips(request, sampling_, preprocess_, limits_, FrameList::kFromPackets);
+      clips = decode_clips(request, sampling_, preprocess_, limits_, FrameList::kFromPackets,
+                           *open_videos_);
     } catch (const FrameListError&) {
       DecodeLimits rest = limits_;  // one time limit for both attempts
       rest.time_limit_s = std::max(limits_.time_limit_s - seconds_since(start), 1e-9);
-      clips = decode_clips(request, sampling_, preprocess_, rest, FrameList::kFromDecoding);
+      clips = decode_clips(request, sampling_, preprocess_, rest, FrameList::kFromDecoding,
+                           *open_videos_);
     }
   } catch (const DataError& error) {
     // Sampling and resizing know nothing of files.

@@ -4,6 +4,7 @@
 //   for (const Clip& clip : decode(request)) …
 #pragma once
 
+#include <memory>
 #include <string_view>
 #include <vector>
 
@@ -34,6 +35,7 @@ class ClipDecoder {
   SamplingOptions sampling_;
   PreprocessOptions preprocess_;
   DecodeLimits limits_;
+  std::shared_ptr<OpenVideos> open_videos_;  ///< for neighbouring segments; shared by copies
 };
 
 }  // namespace cfp

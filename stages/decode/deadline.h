@@ -11,6 +11,8 @@ class Deadline {
  public:
   explicit Deadline(double limit_s);
   bool has_passed() const { return std::chrono::steady_clock::now() >= end_; }
+  /// @return what is left, seconds; above 0, so that it can be a limit again
+  double rest_s() const;
   /// @throws DataError `timeout`
   void check(const std::string& path) const;
 

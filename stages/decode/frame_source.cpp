@@ -3,13 +3,15 @@
 namespace cfp {
 
 FrameSource::Source FrameSource::open(const MediaSegment& segment, const DecodeLimits& limits,
-                                      FrameList list) {
+                                      FrameList list, OpenVideos* reuse) {
   if (segment.pictures) return PictureFolder(segment, limits);
-  return VideoDecoder(segment, limits, list);
+  if (segment.in_pieces) return VideoPieces(segment, limits, list, reuse);
+  return VideoDecoder(segment, limits, list, reuse);
 }
 
-FrameSource::FrameSource(const MediaSegment& segment, const DecodeLimits& limits, FrameList list)
-    : source_(open(segment, limits, list)) {}
+FrameSource::FrameSource(const MediaSegment& segment, const DecodeLimits& limits, FrameList list,
+                         OpenVideos* reuse)
+    : source_(open(segment, limits, list, reuse)) {}
 
 const std::vector<double>& FrameSource::frame_times_s() const {
   return std::visit(

@@ -12,6 +12,7 @@
 #include "stages/core/clip.h"
 #include "stages/decode/picture_folder.h"
 #include "stages/decode/video_decoder.h"
+#include "stages/decode/video_pieces.h"
 
 namespace cfp {
 
@@ -20,10 +21,11 @@ class FrameSource {
  public:
   /// Opens what the segment says, and lists its frames.
   ///
-  /// @param list  how frames of videos are listed
-  /// @throws DataError as the constructor of VideoDecoder or PictureFolder
+  /// @param list   how frames of videos are listed
+  /// @param reuse  open videos that may serve the segment, and get it back; null: none
+  /// @throws DataError as the constructor of VideoDecoder, PictureFolder or VideoPieces
   explicit FrameSource(const MediaSegment& segment, const DecodeLimits& limits = {},
-                       FrameList list = FrameList::kFromPackets);
+                       FrameList list = FrameList::kFromPackets, OpenVideos* reuse = nullptr);
 
   /// @return presentation times of the segment's frames, ascending, in seconds after the first
   ///         frame of the whole video
@@ -44,8 +46,9 @@ class FrameSource {
   void decode(std::span<const std::int64_t> wanted, const TakeFrame& take);
 
  private:
-  using Source = std::variant<VideoDecoder, PictureFolder>;
-  static Source open(const MediaSegment& segment, const DecodeLimits& limits, FrameList list);
+  using Source = std::variant<VideoDecoder, PictureFolder, VideoPieces>;
+  static Source open(const MediaSegment& segment, const DecodeLimits& limits, FrameList list,
+                     OpenVideos* reuse);
 
   Source source_;
 };

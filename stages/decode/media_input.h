@@ -35,6 +35,7 @@ class MediaInput {
 
   const AVStream& stream() const { return *stream_; }
   const AVFormatContext& format() const { return *format_; }
+  const std::string& path() const { return path_; }
   std::int64_t file_bytes() const { return file_bytes_; }
 
   /// Reads the next packet of the video stream.

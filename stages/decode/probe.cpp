@@ -1,5 +1,6 @@
 #include "stages/decode/probe.h"
 
+#include <algorithm>
 #include <cmath>
 #include <numeric>
 #include <utility>
@@ -11,6 +12,7 @@
 #include "stages/decode/frame_source.h"
 #include "stages/decode/media_input.h"
 #include "stages/decode/picture_file.h"
+#include "stages/decode/video_pieces.h"
 
 namespace cfp {
 namespace {
@@ -83,6 +85,37 @@ HeaderFacts video_header(const MediaSegment& segment, const DecodeLimits& limits
   return facts;
 }
 
+/// The facts of the whole video: its end is that of the last piece.
+HeaderFacts pieces_header(const MediaSegment& segment, const DecodeLimits& limits) {
+  const Deadline deadline(limits.time_limit_s);
+  const std::vector<Piece> all = list_pieces(segment.path, deadline);
+  const std::span<const Piece> touched = touched_pieces(segment, all);
+  const auto header_of = [&](const Piece& piece) {
+    DecodeLimits rest = limits;
+    rest.time_limit_s = deadline.rest_s();
+    MediaSegment media{.path = piece.path};
+    if (segment.end_s && *segment.end_s < piece.until_s) media.end_s = segment.end_s;
+    return video_header(media, rest);
+  };
+  const HeaderFacts last = header_of(all.back());
+  HeaderFacts facts = touched.empty() ? last : header_of(touched.front());
+  for (const Piece& piece : touched.subspan(std::min<std::size_t>(touched.size(), 1))) {
+    const HeaderFacts next = header_of(piece);
+    if (next.width != facts.width || next.height != facts.height) {
+      throw DataError(FailureReason::kDecodeError,
+                      fmt::format("{}: frames are {} x {} pixels, in the piece before {} x {}",
+                                  piece.path, next.width, next.height, facts.width, facts.height));
+    }
+  }
+  facts.duration_from_header_s = last.duration_from_header_s;
+  if (last.duration_from_header_s) {
+    facts.duration_from_header_s =
+        static_cast<double>(all.back().begin_s) + *last.duration_from_header_s;
+  }
+  facts.frame_count_from_header.reset();
+  return facts;
+}
+
 HeaderFacts picture_header(const MediaSegment& segment, const DecodeLimits& limits) {
   const PictureFolder folder(segment, limits);
   const PictureFile first = read_picture(folder.picture_path(0), limits);
@@ -133,7 +166,8 @@ DecodedFacts decode_all(const MediaSegment& segment, const DecodeLimits& limits,
 
 HeaderFacts probe_header(const MediaSegment& segment, const DecodeLimits& limits) {
   check(limits);
-  return segment.pictures ? picture_header(segment, limits) : video_header(segment, limits);
+  if (segment.pictures) return picture_header(segment, limits);
+  return segment.in_pieces ? pieces_header(segment, limits) : video_header(segment, limits);
 }
 
 DecodedFacts decode_everything(const MediaSegment& segment, const DecodeLimits& limits) {

@@ -30,8 +30,8 @@ struct HeaderFacts {
 /// Opens a file, reads its header and looks for the first packet of the video.
 ///
 /// Takes no longer for a long file than its header is longer; containers without a header (MPEG
-/// streams) are told by their first packets. Of a folder of pieces the first and the last piece of
-/// the segment are opened, of pictures the first one is read and not decoded.
+/// streams) are told by their first packets. Of a folder of pieces those that the segment touches
+/// are opened, and the last one; of pictures the first one is read and not decoded.
 /// @param segment  its times are not compared with the duration
 /// @throws DataError `missing`, `unreadable`, `empty`, `no_video_stream`, `timeout`; `decode_error`
 ///                   the file is cut off, as far as its header shows; for pictures and pieces as

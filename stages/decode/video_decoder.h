@@ -34,6 +34,8 @@ struct DecodeLimits {
   double time_limit_s = 120;                ///< wall time for one clip, all steps together
   std::int64_t max_pixels = 8192 * 4352;    ///< a frame; sides are at most 16384 besides
   std::int64_t max_clip_bytes = 4LL << 30;  ///< all views of one clip together, after cropping
+  /// Of larger files only the part around a segment is read; the frames are the same.
+  std::int64_t whole_file_bytes = 64 << 20;
 };
 
 /// @throws ConfigError a limit is not above 0
@@ -75,16 +77,19 @@ class FrameListError : public DataError {
   using DataError::DataError;
 };
 
+class OpenVideos;
+
 /// One open video file. Not to be shared between threads; uses one thread itself.
 class VideoDecoder {
  public:
   /// Opens the file and lists the frames.
   ///
   /// @param segment  file, and the part of it that is wanted: frames with start_s <= time < end_s
+  /// @param reuse    where to look for the file, open already, and where to leave it; null: nowhere
   /// @throws DataError `missing`, `unreadable`, `empty`, `no_video_stream`, `decode_error`,
   ///                   `timeout`; the message has the path and FFmpeg's own words
   explicit VideoDecoder(const MediaSegment& segment, const DecodeLimits& limits = {},
-                        FrameList list = FrameList::kFromPackets);
+                        FrameList list = FrameList::kFromPackets, OpenVideos* reuse = nullptr);
   ~VideoDecoder();
   VideoDecoder(VideoDecoder&&) noexcept;
   VideoDecoder& operator=(VideoDecoder&&) noexcept;
