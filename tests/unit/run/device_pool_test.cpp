@@ -13,16 +13,13 @@
 namespace cfp {
 namespace {
 
+using test::by_row;
 using test::echo;
 using test::make_clip;
 using test::make_rows;
 
 ExplainFunction echo_all() {
-  return [](std::span<const Clip> clips) {
-    Outcomes outcomes;
-    for (const Clip& clip : clips) outcomes.push_back(echo(clip));
-    return outcomes;
-  };
+  return [](std::span<const Clip> clips) { return by_row(clips, echo); };
 }
 
 ClipBatch batch_of(const std::vector<int>& sizes) {
@@ -45,7 +42,7 @@ TEST(DevicePool, CutsABatchBySizeAndNeverAboveTheLimit) {
   EXPECT_EQ(calls, (std::vector<std::vector<std::int64_t>>{{1, 1}, {1}, {2, 2}, {1}}));
   ASSERT_EQ(outcomes.size(), 6u);
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    EXPECT_EQ(std::get<ClipResult>(outcomes[i]).row, static_cast<std::int64_t>(i));
+    EXPECT_EQ(std::get<0>(outcomes[i]).at(0).row, static_cast<std::int64_t>(i));
   }
 }
 
