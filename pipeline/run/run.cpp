@@ -171,9 +171,12 @@ void render_first(const Prepared& prepared, RunOutputs& outputs,
                   const std::filesystem::path& folder) {
   if (prepared.config.output.render == 0) return;
   const FinishedRun run(folder);
-  std::vector<StoredClip> clips = run.clips();
+  std::vector<StoredClip> clips;  // of each row its first view
+  for (const StoredClip& stored : run.clips()) {
+    if (static_cast<int>(clips.size()) == prepared.config.output.render) break;
+    if (clips.empty() || clips.back().row != stored.row) clips.push_back(stored);
+  }
   if (clips.empty()) return;
-  clips.resize(std::min(clips.size(), static_cast<std::size_t>(prepared.config.output.render)));
   const RenderSummary summary =
       render_clips(run, clips, {}, folder / kOverlaysName, [&](const std::string& line) {
         outputs.log().write("render", {{"message", line}});

@@ -121,7 +121,8 @@ std::string HtmlReport::examples_html(const RunStatistics& s) const {
     out += "<section class=\"clip\">\n<h3>" + html::escape(e.clip_id);
     if (e.view > 0) out += ", view " + std::to_string(e.view);
     if (e.views > 1) {
-      out += ", mean of " + std::to_string(e.views) + " views over the frames of the first";
+      out += ", mean of ";
+      out += std::to_string(e.views) + " views over the frames of the first";
     }
     out += "</h3>\n<p>explained: <b>" + html::escape(s.class_name(e.target_class)) + "</b> (" +
            html::fixed(e.target_value, 3) +

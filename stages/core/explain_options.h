@@ -12,7 +12,7 @@ enum class TubeKind { kNone, kExcitation, kWeighted };
 /// What `target:` names.
 enum class TargetKind { kLabel, kPrediction, kClass, kTopK };
 
-/// What becomes of the pyramids of a row's views; docs/method.md, section 7.
+/// What becomes of the pyramids of a row's views; docs/method.md, section 9.
 enum class ViewPyramids { kSeparate, kAveraged };
 
 struct ExplainOptions {

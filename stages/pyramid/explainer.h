@@ -62,7 +62,7 @@ class Explainer {
   /// @throws SystemError out of memory, or the device failed
   std::vector<ExplainOutcome> explain(std::span<const Clip> clips);
 
-  /// Explains rows, whose views follow one another; docs/method.md, section 7.
+  /// Explains rows, whose views follow one another; docs/method.md, section 9.
   ///
   /// @param clips       of one size
   /// @param batch_size  clips that go through the network at once, at most; where there are more,

@@ -1,4 +1,4 @@
-// The mean over a row's views of what a scorer said of each: docs/method.md, section 7. Private to
+// The mean over a row's views of what a scorer said of each: docs/method.md, section 9. Private to
 // this room.
 //
 // Two passes. The first adds up relevance; what is found is selected among the means. The second

@@ -46,6 +46,29 @@ TEST(DevicePool, CutsABatchBySizeAndNeverAboveTheLimit) {
   }
 }
 
+TEST(DevicePool, NeverCutsARowOfSeveralViews) {
+  std::vector<std::vector<std::pair<std::int64_t, int>>> calls;
+  const ExplainFunction noting = [&](std::span<const Clip> clips) {
+    calls.emplace_back();
+    for (const Clip& clip : clips) calls.back().emplace_back(clip.request.row, clip.view);
+    return echo_all()(clips);
+  };
+  std::vector<Clip> clips;
+  const std::vector<int> views{2, 2, 3, 7, 1};
+  const auto rows = make_rows(5);
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    for (int view = 0; view < views[row]; ++view) clips.push_back(make_clip(rows[row], view));
+  }
+  const Outcomes outcomes = explain_by_size(clips, 5, noting);
+  ASSERT_EQ(calls.size(), 4u);
+  EXPECT_EQ(calls[0].size(), 4u);  // two rows; the third would make seven
+  EXPECT_EQ(calls[1].size(), 3u);
+  EXPECT_EQ(calls[2].size(), 7u);  // more than a batch: the worker cuts it
+  EXPECT_EQ(calls[3].size(), 1u);
+  ASSERT_EQ(outcomes.size(), 5u);
+  EXPECT_EQ(std::get<0>(outcomes[3]).size(), 7u);
+}
+
 TEST(DevicePool, NoticesAMissingOutcome) {
   const ExplainFunction forgetful = [](std::span<const Clip>) { return Outcomes(); };
   EXPECT_THROW(explain_by_size(*batch_of({1}), 1, forgetful), std::logic_error);
