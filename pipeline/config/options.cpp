@@ -211,6 +211,8 @@ ExplainOptions explain_options(const ConfigValues& values) {
   options.tubes = values.is_word("explain.tubes", "none")       ? TubeKind::kNone
                   : values.is_word("explain.tubes", "weighted") ? TubeKind::kWeighted
                                                                 : TubeKind::kExcitation;
+  options.views = values.is_word("explain.views", "averaged") ? ViewPyramids::kAveraged
+                                                              : ViewPyramids::kSeparate;
   return options;
 }
 

@@ -180,6 +180,12 @@ Keys explain_keys() {
        .words = {"none", "excitation", "weighted"},
        .default_yaml = "excitation",
        .meaning = "Saliency volumes to compute for each layer of the pyramid."},
+      {.path = "explain.views",
+       .words = {"separate", "averaged"},
+       .default_yaml = "separate",
+       .meaning =
+           "Where a video is seen in several views (`sampling.num_clips`): a pyramid for each, "
+           "or one, the average. Logits are averaged in any case."},
   };
 }
 

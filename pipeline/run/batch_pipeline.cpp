@@ -25,6 +25,7 @@ struct RowInWork {
   std::optional<Failure> failure;
   bool given_up = false;
   std::size_t first_clip = 0, clip_count = 0;  ///< in the batch's clips, once they are put together
+  std::size_t outcome = 0;                     ///< in the batch's outcomes, if it has clips
 };
 
 struct BatchInWork {
@@ -131,7 +132,9 @@ class Pipeline {
 
   BatchPointer submit(BatchPointer batch) {
     auto clips = std::make_shared<std::vector<Clip>>();
+    std::size_t outcomes = 0;
     for (RowInWork& row : batch->rows) {
+      row.outcome = row.clips.empty() ? 0 : outcomes++;
       row.first_clip = clips->size();
       row.clip_count = row.clips.size();
       std::ranges::move(row.clips, std::back_inserter(*clips));
@@ -159,14 +162,13 @@ class Pipeline {
 
   static void collect(const RowInWork& row, const BatchInWork& batch, Outcomes& outcomes,
                       RowOutcome& outcome) {
-    for (std::size_t i = row.first_clip; i < row.first_clip + row.clip_count; ++i) {
-      if (auto* failure = std::get_if<Failure>(&outcomes[i])) {
-        outcome.failure = std::move(*failure);
-        outcome.results.clear();
-        return;
-      }
-      outcome.results.push_back(std::move(std::get<ClipResult>(outcomes[i])));
+    if (row.clip_count == 0) return;
+    RowExplanation& explained = outcomes.at(row.outcome);
+    if (auto* failure = std::get_if<Failure>(&explained)) {
+      outcome.failure = std::move(*failure);
+      return;
     }
+    outcome.results = std::move(std::get<std::vector<ClipResult>>(explained));
     outcome.clips = std::span(*batch.clips).subspan(row.first_clip, row.clip_count);
   }
 

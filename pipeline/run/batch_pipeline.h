@@ -27,10 +27,10 @@ struct PipelineOptions {
 /// @throws DataError the row fails, the run goes on
 using DecodeFunction = std::function<std::vector<Clip>(const ClipRequest&)>;
 
-/// What became of a row: results and clips of all its views, or the failure of the first bad one.
+/// What became of a row: its clips and what was found in them, or the failure of the first bad one.
 struct RowOutcome {
   const ClipRequest* request = nullptr;
-  std::vector<ClipResult> results;  ///< one a view; empty for a failed row
+  std::vector<ClipResult> results;  ///< one a view, or one for all; empty for a failed row
   std::span<const Clip> clips;      ///< one a view; empty for a failed row
   std::optional<Failure> failure;
 };

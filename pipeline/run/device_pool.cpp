@@ -18,14 +18,16 @@ Outcomes explain_by_size(std::span<const Clip> clips, std::size_t batch_size,
                          const ExplainFunction& explain) {
   Outcomes all;
   while (!clips.empty()) {
-    std::size_t count = 1;
-    while (count < std::min(clips.size(), batch_size) &&
-           same_size(clips[count].frames, clips[0].frames)) {
-      ++count;
+    std::size_t count = first_row(clips).size(), rows = 1;
+    while (count < clips.size() && same_size(clips[count].frames, clips[0].frames)) {
+      const std::size_t views = first_row(clips.subspan(count)).size();
+      if (count + views > batch_size) break;
+      count += views;
+      ++rows;
     }
     Outcomes some = explain(clips.first(count));
-    if (some.size() != count) {
-      throw std::logic_error(fmt::format("{} outcomes for {} clips", some.size(), count));
+    if (some.size() != rows) {
+      throw std::logic_error(fmt::format("{} outcomes for {} rows", some.size(), rows));
     }
     std::ranges::move(some, std::back_inserter(all));
     clips = clips.subspan(count);

@@ -76,10 +76,13 @@ std::vector<WorkerFactory> worker_factories(const Prepared& prepared,
     } else {
       explainer = std::make_shared<Explainer>(first->replica());
     }
-    factories.push_back([explainer, size]() -> ExplainFunction {
+    const auto batch_size = static_cast<std::size_t>(config.runtime.batch_size);
+    factories.push_back([explainer, size, batch_size]() -> ExplainFunction {
       // Where the size depends on the video, the first clip warms up.
       if (size) explainer->warm_up((*size)[0], (*size)[1], (*size)[2]);
-      return [explainer](std::span<const Clip> clips) { return explainer->explain(clips); };
+      return [explainer, batch_size](std::span<const Clip> clips) {
+        return explainer->explain_rows(clips, batch_size);
+      };
     });
   }
   return factories;
@@ -136,7 +139,9 @@ void judge(const FailureWatch& watch, int signal, const PipelineCounts& counts,
 PipelineCounts run_rows(const Prepared& prepared, const std::vector<std::string>& devices,
                         const RunOptions& options, RunOutputs& outputs, FailureWatch& watch) {
   const RuntimeOptions& runtime = prepared.config.runtime;
-  const PipelineOptions pipeline{.batch_size = runtime.batch_size,
+  // batch_size counts clips: with several views a row, fewer rows are decoded at once.
+  const int rows = std::max(1, runtime.batch_size / view_count(prepared.config.sampling));
+  const PipelineOptions pipeline{.batch_size = rows,
                                  .decode_workers = runtime.decode_workers > 0
                                                        ? runtime.decode_workers
                                                        : describe_machine().processors,
@@ -166,9 +171,12 @@ void render_first(const Prepared& prepared, RunOutputs& outputs,
                   const std::filesystem::path& folder) {
   if (prepared.config.output.render == 0) return;
   const FinishedRun run(folder);
-  std::vector<StoredClip> clips = run.clips();
+  std::vector<StoredClip> clips;  // of each row its first view
+  for (const StoredClip& stored : run.clips()) {
+    if (static_cast<int>(clips.size()) == prepared.config.output.render) break;
+    if (clips.empty() || clips.back().row != stored.row) clips.push_back(stored);
+  }
   if (clips.empty()) return;
-  clips.resize(std::min(clips.size(), static_cast<std::size_t>(prepared.config.output.render)));
   const RenderSummary summary =
       render_clips(run, clips, {}, folder / kOverlaysName, [&](const std::string& line) {
         outputs.log().write("render", {{"message", line}});

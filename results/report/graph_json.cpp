@@ -84,6 +84,7 @@ std::string clip_json(const PyramidGraph& graph) {
   return "{\n    \"row\": " + json_number(clip.row) +
          ",\n    \"clip_id\": " + json_text(clip.clip_id) +
          ",\n    \"path\": " + json_text(clip.path) + ",\n    \"view\": " + json_number(clip.view) +
+         ",\n    \"views\": " + json_number(clip.views) +
          ",\n    \"label\": " + (clip.label < 0 ? "null" : json_number(clip.label)) +
          ",\n    \"label_name\": " + json_text(graph.class_name(clip.label)) +
          ",\n    \"prediction\": " + json_number(clip.prediction) +

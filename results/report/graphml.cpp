@@ -23,6 +23,7 @@ constexpr Key kKeys[] = {
     {"g_method", "graph", "method", "string"},
     {"g_clip", "graph", "clip_id", "string"},
     {"g_view", "graph", "view", "int"},
+    {"g_views", "graph", "views", "int"},
     {"g_class", "graph", "class_index", "int"},
     {"g_class_name", "graph", "class_name", "string"},
     {"g_target", "graph", "target_kind", "string"},
@@ -97,7 +98,8 @@ std::string graph_data(const PyramidGraph& graph) {
         data("g_network", graph.network),
         data("g_weights", graph.random_weights ? "random" : "checkpoint"),
         data("g_method", pyramid.method), data("g_clip", graph.clip->clip_id),
-        data("g_view", graph.clip->view), data("g_class", pyramid.target.class_index),
+        data("g_view", graph.clip->view), data("g_views", graph.clip->views),
+        data("g_class", pyramid.target.class_index),
         data("g_class_name", graph.class_name(pyramid.target.class_index)),
         data("g_target", pyramid.target.kind), data("g_value", pyramid.target.value)}) {
     if (!line.empty()) xml += "    " + line + '\n';

@@ -74,6 +74,7 @@ void HtmlReport::add_example(const Clip& clip, const ClipResult& result) {
   Example example{.clip_id = result.clip_id,
                   .path = result.path,
                   .view = result.view,
+                  .views = result.views,
                   .label = result.label,
                   .prediction = result.prediction,
                   .target_class = pyramid.target.class_index,
@@ -119,6 +120,10 @@ std::string HtmlReport::examples_html(const RunStatistics& s) const {
   for (const Example& e : examples_) {
     out += "<section class=\"clip\">\n<h3>" + html::escape(e.clip_id);
     if (e.view > 0) out += ", view " + std::to_string(e.view);
+    if (e.views > 1) {
+      out += ", mean of ";
+      out += std::to_string(e.views) + " views over the frames of the first";
+    }
     out += "</h3>\n<p>explained: <b>" + html::escape(s.class_name(e.target_class)) + "</b> (" +
            html::fixed(e.target_value, 3) +
            "); label: " + (e.label < 0 ? "none" : html::escape(s.class_name(e.label))) +

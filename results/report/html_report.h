@@ -56,7 +56,7 @@ class HtmlReport {
   };
   struct Example {
     std::string clip_id, path;
-    int view = 0, label = -1, prediction = 0, target_class = 0;
+    int view = 0, views = 1, label = -1, prediction = 0, target_class = 0;
     double probability = 0, target_value = 0;
     std::vector<double> times_s;  ///< of the frames pictured
     int strip_width_px = 0;       ///< as shown

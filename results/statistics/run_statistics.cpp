@@ -87,7 +87,7 @@ std::int64_t LayerStatistics::kernels_ever_found() const {
 }
 
 bool LargerValueFirst::operator()(const NotedClip& a, const NotedClip& b) const {
-  return std::tie(b.value, a.row, a.view) < std::tie(a.value, b.row, b.view);
+  return std::tie(b.value, a.row) < std::tie(a.value, b.row);
 }
 
 bool EarlierRowFirst::operator()(const Failure& a, const Failure& b) const {
@@ -99,7 +99,26 @@ std::optional<double> ClassOverlap::jaccard() const {
   return share(shared, first_kernels + second_kernels - shared);
 }
 
-void RunStatistics::add(const ClipResult& clip) {
+namespace {
+
+/// @throws std::logic_error the views are not those of one row
+void check_views(std::span<const ClipResult> views) {
+  if (views.empty()) throw std::logic_error("a row without views");
+  for (const ClipResult& view : views) {
+    if (view.row != views[0].row || view.label != views[0].label ||
+        view.prediction != views[0].prediction || view.logits.size() != views[0].logits.size()) {
+      throw std::logic_error("clip " + view.clip_id + ": view " + std::to_string(view.view) +
+                             " is not of the row, or has another label, prediction or number of "
+                             "classes than its first view");
+    }
+  }
+}
+
+}  // namespace
+
+void RunStatistics::add(std::span<const ClipResult> views) {
+  check_views(views);
+  const ClipResult& clip = views[0];
   const int classes = static_cast<int>(clip.logits.size());
   if (classes_.empty()) classes_.resize(clip.logits.size());
   if (classes != num_classes() || clip.prediction < 0 || clip.prediction >= classes ||
@@ -110,16 +129,25 @@ void RunStatistics::add(const ClipResult& clip) {
                            std::to_string(num_classes()) + " classes");
   }
   ++done_;
-  decode_s_.add(clip.decode_s);
-  network_s_.add(clip.network_s);
-  pyramid_s_.add(clip.pyramid_s);
-  slowest_.add({clip.row, clip.view, clip.clip_id, clip.label, clip.prediction,
-                clip.decode_s + clip.network_s + clip.pyramid_s});
-  add_classes(clip);
-  for (const Pyramid& pyramid : clip.pyramids) add_pyramid(clip, pyramid);
+  double network_s = 0, pyramid_s = 0;
+  std::vector<std::vector<float>> logits;
+  for (const ClipResult& view : views) {
+    network_s += view.network_s;
+    pyramid_s += view.pyramid_s;
+    logits.push_back(view.logits);
+  }
+  decode_s_.add(clip.decode_s);  // every view carries the time of decoding them all
+  network_s_.add(network_s);
+  pyramid_s_.add(pyramid_s);
+  slowest_.add(
+      {clip.row, clip.clip_id, clip.label, clip.prediction, clip.decode_s + network_s + pyramid_s});
+  add_classes(clip, mean_logits(logits));
+  for (const ClipResult& view : views) {
+    for (const Pyramid& pyramid : view.pyramids) add_pyramid(view, pyramid);
+  }
 }
 
-void RunStatistics::add_classes(const ClipResult& clip) {
+void RunStatistics::add_classes(const ClipResult& clip, const std::vector<float>& logits) {
   const auto prediction = static_cast<std::size_t>(clip.prediction);
   ++classes_[prediction].predicted;
   if (clip.label < 0) return;
@@ -129,12 +157,12 @@ void RunStatistics::add_classes(const ClipResult& clip) {
   ++of_label.labelled;
   ++classes_[prediction].predicted_labelled;
   ++confusion_[{clip.label, clip.prediction}];
-  if (rank_of_class(clip.logits, label) < 5) ++of_label.top5;
+  if (rank_of_class(logits, label) < 5) ++of_label.top5;
   if (clip.label == clip.prediction) {
     ++of_label.top1;
   } else {
-    confident_errors_.add({clip.row, clip.view, clip.clip_id, clip.label, clip.prediction,
-                           softmax_probability(clip.logits, prediction)});
+    confident_errors_.add({clip.row, clip.clip_id, clip.label, clip.prediction,
+                           softmax_probability(logits, prediction)});
   }
 }
 

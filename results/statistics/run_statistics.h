@@ -2,7 +2,7 @@
 // whole.
 //
 //   RunStatistics statistics({.name = "demo", .class_names = names, …});
-//   for (…) statistics.add(result);      // or statistics.add_failure(failure)
+//   for (…) statistics.add(results);     // of a row; or statistics.add_failure(failure)
 //   statistics.merge(of_another_shard);  // in any order
 //   write_tables(folder, statistics);    // tables.h
 #pragma once
@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -75,7 +76,6 @@ struct ClassStatistics {
 /// A clip named in a short list.
 struct NotedClip {
   std::int64_t row = 0;
-  int view = 0;
   std::string clip_id;
   int label = -1, prediction = 0;
   double value = 0;  ///< what the list is ordered by
@@ -104,8 +104,15 @@ class RunStatistics {
  public:
   explicit RunStatistics(RunInfo info) : info_(std::move(info)) {}
 
-  /// @throws std::logic_error the clip has other classes or layers than those before it
-  void add(const ClipResult& clip);
+  /// Adds a row: it counts once, by the mean logits of its views, and each pyramid of each result
+  /// counts as a target.
+  /// @param views  of one row, in order; or the one result that is their average
+  /// @throws std::logic_error no views, or of several rows, or other classes or layers than those
+  /// of
+  ///         the rows before
+  void add(std::span<const ClipResult> views);
+  /// Adds a row of one result.
+  void add(const ClipResult& clip) { add(std::span(&clip, 1)); }
   void add_failure(const Failure& failure);
   /// @throws std::invalid_argument the other is of another run, or of other classes or layers
   void merge(const RunStatistics& other);
@@ -148,7 +155,7 @@ class RunStatistics {
   std::vector<ClassOverlap> overlaps(std::optional<std::size_t> layer = std::nullopt) const;
 
  private:
-  void add_classes(const ClipResult& clip);
+  void add_classes(const ClipResult& clip, const std::vector<float>& logits);
   void add_pyramid(const ClipResult& clip, const Pyramid& pyramid);
   void start(const Pyramid& pyramid);
   void add_additions(const ClipResult& clip, const Pyramid& pyramid);

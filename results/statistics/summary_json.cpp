@@ -34,7 +34,7 @@ Json to_json(const TensorTotals& totals) {
 }
 
 Json to_json(const NotedClip& clip, const char* value_name, const RunStatistics& s) {
-  Json json = {{"row", clip.row}, {"view", clip.view}, {"clip_id", clip.clip_id}};
+  Json json = {{"row", clip.row}, {"clip_id", clip.clip_id}};
   json["label"] = clip.label < 0 ? Json(nullptr) : Json(s.class_name(clip.label));
   json["prediction"] = s.class_name(clip.prediction);
   json[value_name] = clip.value;

@@ -97,6 +97,9 @@ void PartReader::Parts::open_clips() {
                            "pyramid_s", "clip_id", "path"}) {
     with_rows(open(group.get(), "clips", name, 0), clips);
   }
+  // Parts of version 0.1 have no such column: they know no averages.
+  if (contains(group.get(), "views", file))
+    with_rows(open(group.get(), "clips", "views", 0), clips);
   if (clips == 0) return;
   with_rows(open(handle.get(), "", "logits", 1), clips);
   if (contains(handle.get(), "frame_times", file)) {
@@ -168,6 +171,12 @@ ClipResult PartReader::read(std::int64_t index) const {
   clip.clip_id = parts.column("clips/clip_id").read_texts(row).at(0);
   clip.path = parts.column("clips/path").read_texts(row).at(0);
   clip.view = parts.column("clips/view").read<std::int32_t>(row).at(0);
+  if (parts.columns.contains("clips/views")) {
+    clip.views = parts.column("clips/views").read<std::int32_t>(row).at(0);
+    if (clip.views < 1) {
+      throw SystemError(fmt::format("{}: clip {}: {} views", parts.file, index, clip.views));
+    }
+  }
   clip.label = parts.column("clips/label").read<std::int32_t>(row).at(0);
   clip.prediction = parts.column("clips/prediction").read<std::int32_t>(row).at(0);
   clip.decode_s = parts.column("clips/decode_s").read<double>(row).at(0);
@@ -197,6 +206,17 @@ ClipResult PartReader::read(std::int64_t index) const {
   }
   parts.pyramids->read(row, clip.pyramids);
   return clip;
+}
+
+std::vector<ClipResult> PartReader::read_row(std::int64_t first) const {
+  std::vector<ClipResult> views{read(first)};
+  const auto row_of = [&](std::int64_t i) {
+    return parts_->column("clips/row").read<std::int64_t>(static_cast<std::uint64_t>(i)).at(0);
+  };
+  for (std::int64_t i = first + 1; i < clips() && row_of(i) == views[0].row; ++i) {
+    views.push_back(read(i));
+  }
+  return views;
 }
 
 Failure PartReader::read_failure(std::int64_t index) const {

@@ -1,7 +1,11 @@
 // A part back into memory, clip by clip.
 //
 //   PartReader part(folder / "part-00000.h5");
-//   for (std::int64_t i = 0; i < part.clips(); ++i) statistics.add(part.read(i));
+//   for (std::int64_t i = 0; i < part.clips();) {
+//     const std::vector<ClipResult> row = part.read_row(i);
+//     statistics.add(row);
+//     i += row.size();
+//   }
 #pragma once
 
 #include <cstdint>
@@ -40,6 +44,11 @@ class PartReader {
   /// @param index  0..clips()-1, the position in the part (not the manifest's row)
   /// @throws SystemError the file is damaged there
   ClipResult read(std::int64_t index) const;
+
+  /// @param first  position of the first clip of a row
+  /// @return that clip, and those behind it that are further views of the same row
+  /// @throws SystemError the file is damaged there
+  std::vector<ClipResult> read_row(std::int64_t first) const;
 
   /// @param index  0..failures()-1
   /// @throws SystemError the file is damaged there

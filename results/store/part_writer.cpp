@@ -64,14 +64,25 @@ class ClipColumns {
              Number::kInt64),
         view_(file, group_.get(), {"view", {}, "clips", "index", "view of the row, from 0"},
               Number::kInt32),
+        views_(file, group_.get(),
+               {"views", {}, "clips", "views", "views that are averaged; 1: this view alone"},
+               Number::kInt32),
         label_(file, group_.get(),
                {"label", {}, "clips", "index", "class the data set names; -1: none"},
                Number::kInt32),
         prediction_(file, group_.get(),
-                    {"prediction", {}, "clips", "index", "class of the largest logit"},
+                    {"prediction",
+                     {},
+                     "clips",
+                     "index",
+                     "class of the largest mean logit of the row's views"},
                     Number::kInt32),
         score_(file, group_.get(),
-               {"score", {}, "clips", "probability", "softmax probability of the prediction"},
+               {"score",
+                {},
+                "clips",
+                "probability",
+                "softmax probability of the prediction by /logits"},
                Number::kFloat32),
         decode_s_(file, group_.get(),
                   {"decode_s", {}, "clips", "s", "time spent decoding and resizing"},
@@ -87,13 +98,15 @@ class ClipColumns {
 
   void append(const ClipResult& clip) {
     const std::int64_t row = clip.row;
-    const std::int32_t view = clip.view, label = clip.label, prediction = clip.prediction;
+    const std::int32_t view = clip.view, views = clip.views, label = clip.label,
+                       prediction = clip.prediction;
     const auto score = static_cast<float>(
         softmax_probability(clip.logits, static_cast<std::size_t>(clip.prediction)));
     clip_id_.append(clip.clip_id);
     path_.append(clip.path);
     row_.append(&row);
     view_.append(&view);
+    views_.append(&views);
     label_.append(&label);
     prediction_.append(&prediction);
     score_.append(&score);
@@ -103,8 +116,8 @@ class ClipColumns {
   }
 
   void flush() {
-    for (Column* column :
-         {&row_, &view_, &label_, &prediction_, &score_, &decode_s_, &network_s_, &pyramid_s_}) {
+    for (Column* column : {&row_, &view_, &views_, &label_, &prediction_, &score_, &decode_s_,
+                           &network_s_, &pyramid_s_}) {
       column->flush();
     }
     clip_id_.flush();
@@ -113,7 +126,7 @@ class ClipColumns {
 
  private:
   Group group_;
-  Column row_, view_, label_, prediction_, score_, decode_s_, network_s_, pyramid_s_;
+  Column row_, view_, views_, label_, prediction_, score_, decode_s_, network_s_, pyramid_s_;
   TextColumn clip_id_, path_;
 };
 

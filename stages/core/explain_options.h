@@ -12,6 +12,9 @@ enum class TubeKind { kNone, kExcitation, kWeighted };
 /// What `target:` names.
 enum class TargetKind { kLabel, kPrediction, kClass, kTopK };
 
+/// What becomes of the pyramids of a row's views; docs/method.md, section 9.
+enum class ViewPyramids { kSeparate, kAveraged };
+
 struct ExplainOptions {
   std::string method = "gradient";         ///< name of the scorer
   TargetKind target = TargetKind::kLabel;  ///< falls to the prediction for unlabelled clips
@@ -26,6 +29,7 @@ struct ExplainOptions {
   std::vector<std::string> layers;  ///< these layers by name instead of a depth; may be empty
   bool edges = true;
   TubeKind tubes = TubeKind::kExcitation;
+  ViewPyramids views = ViewPyramids::kSeparate;
 };
 
 }  // namespace cfp

@@ -70,16 +70,17 @@ struct Pyramid {
   std::vector<PyramidAddition> additions;  ///< from the class downwards
 };
 
-/// Everything known of one explained clip.
+/// Everything known of one explained clip: a view of a row, or all views of a row averaged.
 struct ClipResult {
   std::int64_t row = 0;
   std::string clip_id;
   std::string path;
-  int view = 0;
-  int label = -1;  ///< index in the network's classes; -1: none
-  int prediction = 0;
-  std::vector<float> logits;          ///< [classes]
-  std::vector<double> frame_times_s;  ///< [clip_len]
+  int view = 0;                       ///< of the row; 0 where several are averaged
+  int views = 1;                      ///< how many are averaged here; 1: this view alone
+  int label = -1;                     ///< index in the network's classes; -1: none
+  int prediction = 0;                 ///< of the row: class of the largest mean logit of its views
+  std::vector<float> logits;          ///< [classes] of this view, or the mean of those averaged
+  std::vector<double> frame_times_s;  ///< [clip_len] of this view, or of the first one averaged
   std::vector<Pyramid> pyramids;      ///< one a target
   double decode_s = 0, network_s = 0, pyramid_s = 0;
 };

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstddef>
 #include <span>
+#include <vector>
 
 namespace cfp {
 
@@ -23,6 +24,20 @@ inline std::size_t rank_of_class(std::span<const float> logits, std::size_t inde
     if (logits[i] > logits[index] || (logits[i] == logits[index] && i < index)) ++before;
   }
   return before;
+}
+
+/// What a network says of a row: the mean of the logits of its views, each sum in double and in
+/// the views' order, so that whoever has the views gets the same bits.
+///
+/// @param views  by view: [classes]; at least one
+inline std::vector<float> mean_logits(std::span<const std::vector<float>> views) {
+  std::vector<float> means(views.front().size());
+  for (std::size_t c = 0; c < means.size(); ++c) {
+    double sum = 0;
+    for (const std::vector<float>& view : views) sum += view[c];
+    means[c] = static_cast<float>(sum / static_cast<double>(views.size()));
+  }
+  return means;
 }
 
 }  // namespace cfp

@@ -172,4 +172,20 @@ std::vector<Edge> select_edges(const at::Tensor& scores, const EdgeInput& input,
   return edges;
 }
 
+std::vector<Edge> all_edges(const Conv3d& op, const at::Tensor& scores, const EdgeInput& input) {
+  std::vector<Edge> edges;
+  const at::Tensor host = scores.to(at::kCPU, at::kFloat).contiguous();
+  const float* row = host.data_ptr<float>();
+  const int64_t out_width = op.out_channels / op.groups, in_width = op.in_channels / op.groups;
+  for (const int64_t kernel : input.kernels) {
+    for (std::size_t c = 0; c < input.channels.size(); ++c) {
+      if (input.channels[c] / in_width != kernel / out_width) continue;
+      edges.push_back({static_cast<std::uint32_t>(kernel),
+                       static_cast<std::uint32_t>(input.channels[c]), row[c]});
+    }
+    row += input.channels.size();
+  }
+  return edges;
+}
+
 }  // namespace cfp

@@ -48,4 +48,7 @@ at::Tensor some_scores(const at::Tensor& all, const EdgeInput& input);
 std::vector<Edge> select_edges(const at::Tensor& scores, const EdgeInput& input,
                                double edge_threshold);
 
+/// All scores between kernels and channels of the same group, whatever their sign.
+std::vector<Edge> all_edges(const Conv3d& op, const at::Tensor& scores, const EdgeInput& input);
+
 }  // namespace cfp

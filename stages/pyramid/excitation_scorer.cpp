@@ -19,7 +19,8 @@ class ExcitationListener {
       : batch_(batch),
         targets_(targets),
         relevance_(targets.classes.size(), std::vector<NodeRelevance>(index(batch.graph().size()))),
-        edges_(batch.graph(), batch.plan, batch.options, targets.classes.size()),
+        edges_(batch.graph(), batch.plan, batch.options, targets.classes.size(),
+               !batch.common.empty()),
         tubes_(batch.plan, targets.classes.size()) {}
 
   void value(NodeId id, const at::Tensor& relevance) {
@@ -27,6 +28,7 @@ class ExcitationListener {
     const at::Tensor sums = channel_sums(relevance);
     for (std::size_t clip = 0; clip < relevance_.size(); ++clip) {
       relevance_[clip][index(id)].value = select(sums, clip);
+      find_common(id, clip);
       edges_.finish(id, clip, batch_.trace.values[index(id)], true, relevance_[clip]);
     }
     if (batch_.options.tubes == TubeKind::kExcitation) tubes_.add(id, relevance, relevance_);
@@ -46,7 +48,8 @@ class ExcitationListener {
     if (!batch_.options.edges || batch_.plan.layer_of_node[index(id)] < 0) return masks;
     const at::Tensor sums = channel_sums(relevance);
     for (std::size_t clip = 0; clip < relevance_.size(); ++clip) {
-      masks.push_back(select(sums, clip).found);
+      masks.push_back(batch_.common.empty() ? select(sums, clip).found
+                                            : (*batch_.common[clip])[index(id)].kernels->found);
     }
     return masks;
   }
@@ -64,6 +67,7 @@ class ExcitationListener {
         root_at(targets_.classes[clip], *known.kernels);
         known.value = known.kernels;
       }
+      find_common(id, clip);
       edges_.remember(id, clip, weights, found_channels(*known.kernels),
                       layer.scores.defined() ? at::Tensor() : layer.share);
     }
@@ -80,6 +84,11 @@ class ExcitationListener {
   ChannelRelevance select(const at::Tensor& sums, std::size_t clip) const {
     const at::Tensor row = sums[static_cast<std::int64_t>(clip)].cpu().contiguous();
     return select_channels({row.data_ptr<double>(), index(row.numel())}, {}, batch_.options);
+  }
+
+  void find_common(NodeId id, std::size_t clip) {
+    if (batch_.common.empty()) return;
+    find_what((*batch_.common[clip])[index(id)], relevance_[clip][index(id)]);
   }
 
   const TracedBatch& batch_;

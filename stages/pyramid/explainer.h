@@ -32,6 +32,15 @@ std::vector<std::string> available_devices();
 
 using ExplainOutcome = std::variant<ClipResult, Failure>;
 
+/// What became of a row: results of its views, or one for all where they are averaged; or the
+/// failure of the first bad view.
+using RowExplanation = std::variant<std::vector<ClipResult>, Failure>;
+
+struct ExplainerParts;
+
+/// @return the clips at the beginning that are views of one row
+std::span<const Clip> first_row(std::span<const Clip> clips);
+
 /// Runs one network on one device and explains what it says.
 ///
 /// Not for two threads at once: give each worker its own. Explainers made from one `Network` share
@@ -46,11 +55,21 @@ class Explainer {
   Explainer(Explainer&&) noexcept;
   Explainer& operator=(Explainer&&) noexcept;
 
-  /// Explains clips of one size as one batch; each gets what it would get alone.
+  /// Explains clips of one size as one batch, whatever their rows; each gets what it would get
+  /// alone.
   ///
   /// @return one outcome a clip, in order
   /// @throws SystemError out of memory, or the device failed
   std::vector<ExplainOutcome> explain(std::span<const Clip> clips);
+
+  /// Explains rows, whose views follow one another; docs/method.md, section 9.
+  ///
+  /// @param clips       of one size
+  /// @param batch_size  clips that go through the network at once, at most; where there are more,
+  ///                    they go through it more than once
+  /// @return one explanation a row, in order
+  /// @throws SystemError out of memory, or the device failed
+  std::vector<RowExplanation> explain_rows(std::span<const Clip> clips, std::size_t batch_size);
 
   /// Another one on the same device, for another thread: it shares the weights.
   Explainer replica() const;
@@ -59,9 +78,10 @@ class Explainer {
   void warm_up(int clip_len, int height, int width);
 
  private:
-  struct Parts;
-  explicit Explainer(const Parts& parts);
-  std::unique_ptr<Parts> parts_;
+  explicit Explainer(const ExplainerParts& parts);
+  std::vector<RowExplanation> explain(const std::vector<std::span<const Clip>>& rows,
+                                      std::span<const Clip> clips, std::size_t batch_size);
+  std::unique_ptr<ExplainerParts> parts_;
 };
 
 }  // namespace cfp

@@ -19,8 +19,9 @@ class GradientListener {
         classes_(classes),
         plan_(batch.plan),
         options_(batch.options),
+        common_(batch.common),
         result_(classes.size(), std::vector<NodeRelevance>(index(graph_.size()))),
-        edges_(graph_, batch.plan, batch.options, classes.size()) {}
+        edges_(graph_, batch.plan, batch.options, classes.size(), !batch.common.empty()) {}
 
   void visit(NodeId id, const NodeGradient& output) {
     if (!plan_.wanted[index(id)]) return;
@@ -68,6 +69,7 @@ class GradientListener {
     if (output.addend.positive.defined()) {
       known.addends = {select(host(output.kernels), clip), select(host(output.addend), clip)};
     }
+    if (!common_.empty()) find_what((*common_[clip])[index(id)], known);
   }
 
   void remember_kernels(NodeId id, std::size_t clip, const at::Tensor& gradient) {
@@ -82,6 +84,7 @@ class GradientListener {
   std::span<const int> classes_;
   const PyramidPlan& plan_;
   const ExplainOptions& options_;
+  const std::vector<const std::vector<NodeRelevance>*>& common_;
   std::vector<std::vector<NodeRelevance>> result_;
   PendingEdges edges_;
 };

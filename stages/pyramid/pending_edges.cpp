@@ -11,10 +11,11 @@ std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 }  // namespace
 
 PendingEdges::PendingEdges(const NetworkGraph& graph, const PyramidPlan& plan,
-                           const ExplainOptions& options, std::size_t clips)
+                           const ExplainOptions& options, std::size_t clips, bool all_pairs)
     : graph_(graph),
       plan_(plan),
       options_(options),
+      all_pairs_(all_pairs),
       pending_(clips, std::vector<Pending>(index(graph.size()))),
       scores_(index(graph.size())) {}
 
@@ -49,7 +50,9 @@ void PendingEdges::finish(NodeId id, std::size_t clip, const at::Tensor& value, 
       input.positive = positive;
       found = edge_scores(*pending.weights, input);
     }
-    relevance[index(reader)].edges = select_edges(found, input, options_.edge_threshold);
+    relevance[index(reader)].edges = all_pairs_
+                                         ? all_edges(pending.weights->op(), found, input)
+                                         : select_edges(found, input, options_.edge_threshold);
     pending = {};
   }
 }

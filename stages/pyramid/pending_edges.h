@@ -14,8 +14,9 @@ namespace cfp {
 
 class PendingEdges {
  public:
+  /// @param all_pairs  keep the signed scores of all pairs, and not the edges of the pyramid alone
   PendingEdges(const NetworkGraph& graph, const PyramidPlan& plan, const ExplainOptions& options,
-               std::size_t clips);
+               std::size_t clips, bool all_pairs);
 
   /// The found kernels of a layer, and s at its output.
   ///
@@ -46,6 +47,7 @@ class PendingEdges {
   const NetworkGraph& graph_;
   const PyramidPlan& plan_;
   const ExplainOptions& options_;
+  const bool all_pairs_;
   std::vector<std::vector<Pending>> pending_;  ///< by clip, by node
   std::vector<at::Tensor> scores_;             ///< by node
 };

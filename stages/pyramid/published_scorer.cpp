@@ -183,6 +183,8 @@ class PublishedScorer final : public Scorer {
     return needed;
   }
 
+  bool reads_means_alone() const override { return true; }
+
   Scores score(const TracedBatch& batch, const Targets& targets) const override {
     Scores scores;
     for (std::size_t clip = 0; clip < targets.classes.size(); ++clip) {

@@ -208,6 +208,8 @@ class ResponseScorer final : public Scorer {
     return responses_needed(graph, plan);
   }
 
+  bool reads_means_alone() const override { return true; }
+
   Scores score(const TracedBatch& batch, const Targets& targets) const override {
     Scores scores;
     for (std::size_t clip = 0; clip < targets.classes.size(); ++clip) {

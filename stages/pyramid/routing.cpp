@@ -85,6 +85,11 @@ class Reach {
 
 }  // namespace
 
+void find_what(const NodeRelevance& common, NodeRelevance& known) {
+  if (known.value) known.value->found = common.value->found;
+  if (known.kernels) known.kernels->found = common.kernels->found;
+}
+
 std::vector<ChannelSource> route_channel(const NetworkGraph& graph, NodeId id, int channel) {
   const Node& node = graph.node(id);
   if (std::holds_alternative<Input>(node.op)) return {};

@@ -17,6 +17,9 @@ struct NodeRelevance {
   std::vector<Edge> edges;                  ///< of a layer
 };
 
+/// Marks as found in a node what is found in another clip's, or in the mean of several.
+void find_what(const NodeRelevance& common, NodeRelevance& known);
+
 /// Where channel `channel` of a node's value comes from.
 struct ChannelSource {
   NodeId node;

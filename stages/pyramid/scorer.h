@@ -2,7 +2,7 @@
 //
 //   const std::unique_ptr<Scorer> scorer = make_scorer("gradient");
 //   const Trace trace = executor.forward(clips, scorer->needs(graph, plan));
-//   Scores scores = scorer->score({executor, network, trace, input, plan, options}, targets);
+//   Scores scores = scorer->score({executor, network, trace, input, plan, options, {}}, targets);
 //
 // A new method is a class of its own and a line in scorer.cpp.
 #pragma once
@@ -27,6 +27,9 @@ struct TracedBatch {
   const BoundedInput& input;
   const PyramidPlan& plan;
   const ExplainOptions& options;
+  /// By clip, by node: what counts as found in it, instead of what its own scores say. The edges
+  /// are then all signed scores between what is found, whatever their size. Empty: its own.
+  std::vector<const std::vector<NodeRelevance>*> common;
 
   const NetworkGraph& graph() const { return executor.graph(); }
 };
@@ -50,6 +53,10 @@ class Scorer {
 
   /// @return what the forward pass must leave behind for score()
   virtual ForwardPlan needs(const NetworkGraph& graph, const PyramidPlan& plan) const = 0;
+
+  /// Whether score() reads nothing of a trace but its means: then it can be asked about the means
+  /// of several clips, and not about `common`.
+  virtual bool reads_means_alone() const { return false; }
 
   /// Scores every tensor and layer of the plan, each clip as if it were alone, and marks what is
   /// reached.

@@ -13,6 +13,7 @@
 namespace cfp {
 namespace {
 
+using test::by_row;
 using test::echo;
 using test::make_clip;
 using test::make_rows;
@@ -26,12 +27,10 @@ void short_pause(std::int64_t seed) {
 WorkerFactory echo_worker() {
   return [] {
     return [](std::span<const Clip> clips) {
-      Outcomes outcomes;
-      for (const Clip& clip : clips) {
-        short_pause(clip.request.row);
-        outcomes.push_back(echo(clip));
-      }
-      return outcomes;
+      return by_row(clips, [](std::span<const Clip> row) {
+        short_pause(row[0].request.row);
+        return echo(row);
+      });
     };
   };
 }
@@ -98,15 +97,10 @@ TEST(BatchPipeline, ARowWithABadViewIsAFailure) {
   const auto rows = make_rows(3);
   DevicePool pool({[] {
                     return [](std::span<const Clip> clips) {
-                      Outcomes outcomes;
-                      for (const Clip& clip : clips) {
-                        if (clip.request.row == 1 && clip.view == 1) {
-                          outcomes.emplace_back(Failure{.row = 1, .message = "not finite"});
-                        } else {
-                          outcomes.push_back(echo(clip));
-                        }
-                      }
-                      return outcomes;
+                      return by_row(clips, [](std::span<const Clip> row) -> RowExplanation {
+                        if (row[0].request.row != 1) return echo(row);
+                        return Failure{.row = 1, .message = "not finite"};
+                      });
                     };
                   }},
                   4, 2);

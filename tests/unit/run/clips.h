@@ -5,8 +5,8 @@
 
 #include <fmt/format.h>
 
+#include "pipeline/run/device_pool.h"
 #include "stages/core/clip.h"
-#include "stages/pyramid/explainer.h"
 
 namespace cfp::test {
 
@@ -26,12 +26,26 @@ inline Clip make_clip(const ClipRequest& request, int view = 0, int size = 1) {
   return clip;
 }
 
-/// What stands for computing: the row's number and the view come back.
-inline ExplainOutcome echo(const Clip& clip) {
-  return ClipResult{.row = clip.request.row,
-                    .clip_id = clip.request.clip_id,
-                    .view = clip.view,
-                    .prediction = static_cast<int>(clip.request.row)};
+/// What stands for computing: the row's number and the views come back.
+inline RowExplanation echo(std::span<const Clip> row) {
+  std::vector<ClipResult> results;
+  for (const Clip& clip : row) {
+    results.push_back({.row = clip.request.row,
+                       .clip_id = clip.request.clip_id,
+                       .view = clip.view,
+                       .prediction = static_cast<int>(clip.request.row)});
+  }
+  return results;
+}
+
+/// Calls `explain` for each row among the clips.
+template <class Explain>
+Outcomes by_row(std::span<const Clip> clips, Explain explain) {
+  Outcomes outcomes;
+  for (; !clips.empty(); clips = clips.subspan(first_row(clips).size())) {
+    outcomes.push_back(explain(first_row(clips)));
+  }
+  return outcomes;
 }
 
 }  // namespace cfp::test

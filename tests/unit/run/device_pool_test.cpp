@@ -13,16 +13,13 @@
 namespace cfp {
 namespace {
 
+using test::by_row;
 using test::echo;
 using test::make_clip;
 using test::make_rows;
 
 ExplainFunction echo_all() {
-  return [](std::span<const Clip> clips) {
-    Outcomes outcomes;
-    for (const Clip& clip : clips) outcomes.push_back(echo(clip));
-    return outcomes;
-  };
+  return [](std::span<const Clip> clips) { return by_row(clips, echo); };
 }
 
 ClipBatch batch_of(const std::vector<int>& sizes) {
@@ -45,8 +42,31 @@ TEST(DevicePool, CutsABatchBySizeAndNeverAboveTheLimit) {
   EXPECT_EQ(calls, (std::vector<std::vector<std::int64_t>>{{1, 1}, {1}, {2, 2}, {1}}));
   ASSERT_EQ(outcomes.size(), 6u);
   for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    EXPECT_EQ(std::get<ClipResult>(outcomes[i]).row, static_cast<std::int64_t>(i));
+    EXPECT_EQ(std::get<0>(outcomes[i]).at(0).row, static_cast<std::int64_t>(i));
   }
+}
+
+TEST(DevicePool, NeverCutsARowOfSeveralViews) {
+  std::vector<std::vector<std::pair<std::int64_t, int>>> calls;
+  const ExplainFunction noting = [&](std::span<const Clip> clips) {
+    calls.emplace_back();
+    for (const Clip& clip : clips) calls.back().emplace_back(clip.request.row, clip.view);
+    return echo_all()(clips);
+  };
+  std::vector<Clip> clips;
+  const std::vector<int> views{2, 2, 3, 7, 1};
+  const auto rows = make_rows(5);
+  for (std::size_t row = 0; row < rows.size(); ++row) {
+    for (int view = 0; view < views[row]; ++view) clips.push_back(make_clip(rows[row], view));
+  }
+  const Outcomes outcomes = explain_by_size(clips, 5, noting);
+  ASSERT_EQ(calls.size(), 4u);
+  EXPECT_EQ(calls[0].size(), 4u);  // two rows; the third would make seven
+  EXPECT_EQ(calls[1].size(), 3u);
+  EXPECT_EQ(calls[2].size(), 7u);  // more than a batch: the worker cuts it
+  EXPECT_EQ(calls[3].size(), 1u);
+  ASSERT_EQ(outcomes.size(), 5u);
+  EXPECT_EQ(std::get<0>(outcomes[3]).size(), 7u);
 }
 
 TEST(DevicePool, NoticesAMissingOutcome) {

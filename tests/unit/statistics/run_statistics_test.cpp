@@ -111,6 +111,42 @@ ClipResult small_clip(std::int64_t row, int label, std::vector<float> logits,
   return clip;
 }
 
+TEST(RunStatistics, CountsARowOfSeveralViewsOnceByItsMeanLogits) {
+  // The second view alone would be taken for class 1; the mean (2.5, 2, 1) is of class 0.
+  std::vector<ClipResult> views{small_clip(0, 0, {4, 1, 1}, {1, 1, 0, 0}),
+                                small_clip(0, 0, {1, 3, 1}, {1, 0, 0, 1})};
+  views[1].view = 1;
+  views[1].prediction = 0;
+  for (ClipResult& view : views) view.decode_s = 3, view.network_s = 1, view.pyramid_s = 2;
+  RunStatistics s = empty_statistics();
+  s.add(views);
+  EXPECT_EQ(s.done(), 1);
+  EXPECT_EQ(s.labelled(), 1);
+  EXPECT_EQ(s.top1(), 1);
+  EXPECT_EQ(s.confusion(0, 0), 1);
+  EXPECT_EQ(s.classes()[0].predicted, 1);
+  EXPECT_EQ(s.classes()[0].explained, 2) << "each pyramid is a target";
+  EXPECT_EQ(s.decode_s().mean(), 3) << "views are decoded together";
+  EXPECT_EQ(s.network_s().mean(), 2);
+  EXPECT_EQ(s.pyramid_s().mean(), 4);
+  ASSERT_EQ(s.slowest().size(), 1u);
+  EXPECT_EQ(s.slowest()[0].value, 9);
+
+  // A row taken for the wrong class, by the probability of its mean logits (0, 1, 3).
+  views = {small_clip(1, 0, {0, 0, 2}, {1, 1, 0, 0}), small_clip(1, 0, {0, 2, 4}, {1, 1, 0, 0})};
+  s.add(views);
+  ASSERT_EQ(s.confident_errors().size(), 1u);
+  EXPECT_NEAR(s.confident_errors()[0].value,
+              std::exp(3.0) / (std::exp(0.0) + std::exp(1.0) + std::exp(3.0)), 1e-12);
+
+  views[1].row = 2;
+  EXPECT_THROW(s.add(views), std::logic_error);
+  views[1].row = 1;
+  views[1].prediction = 1;
+  EXPECT_THROW(s.add(views), std::logic_error);
+  EXPECT_THROW(s.add(std::span<const ClipResult>()), std::logic_error);
+}
+
 TEST(RunStatistics, CountsByHand) {
   RunStatistics s = empty_statistics();
   s.add(small_clip(0, 0, {3, 1, 2}, {1, 1, 0, 0}));

@@ -1,0 +1,156 @@
+#include "stages/pyramid/explainer_parts.h"
+
+#include <algorithm>
+#include <cstring>
+#include <limits>
+#include <stdexcept>
+
+#include <ATen/TensorOperators.h>
+#include <ATen/ops/argsort.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/softmax.h>
+#include <ATen/ops/tensor.h>
+#include <ATen/ops/zeros.h>
+
+#include "stages/network/executor.h"
+#include "stages/network/tensor_kernels.h"
+#include "stages/pyramid/tubes.h"
+
+namespace cfp {
+namespace {
+
+std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
+
+/// The sum at a node, if the pyramid covers it.
+bool covered_sum(const NodeRelevance& known) {
+  return known.addends.size() == 2 && known.value.has_value();
+}
+
+PyramidAddition make_addition(const NetworkGraph& graph, NodeId id, const NodeRelevance& known) {
+  const Node& node = graph.node(id);
+  const auto* conv = std::get_if<Conv3d>(&node.op);
+  PyramidAddition addition;
+  addition.name = conv != nullptr ? conv->addition : node.name;
+  addition.sum = *known.value;
+  addition.addends = known.addends;
+  addition.addend_names = {conv != nullptr ? node.name : graph.node(node.inputs[0]).name,
+                           graph.node(node.inputs[1]).name};
+  return addition;
+}
+
+}  // namespace
+
+Normalisation normalisation_of(const PreprocessOptions& options, at::Device device) {
+  Normalisation result;
+  std::vector<double> scale, shift;
+  InputBounds bounds;
+  for (std::size_t c = 0; c < 3; ++c) {
+    scale.push_back((options.range_max - options.range_min) / 255 / options.std[c]);
+    shift.push_back((options.range_min - options.mean[c]) / options.std[c]);
+    bounds.low.push_back(shift[c]);
+    bounds.high.push_back(255 * scale[c] + shift[c]);
+  }
+  result.input = std::make_shared<const BoundedInput>(std::move(bounds));
+  result.scale = at::tensor(scale, at::kDouble).to(device, at::kFloat);
+  result.shift = at::tensor(shift, at::kDouble).to(device, at::kFloat);
+  return result;
+}
+
+at::Tensor ExplainerParts::to_batch(std::span<const Clip> clips) const {
+  const Frames& first = clips.front().frames;
+  at::Tensor bytes = at::empty(
+      {static_cast<std::int64_t>(clips.size()), first.length, first.height, first.width, 3},
+      at::TensorOptions(at::kByte).pinned_memory(!device.is_cpu()));
+  for (std::size_t b = 0; b < clips.size(); ++b) {
+    const Frames& frames = clips[b].frames;
+    if (frames.length != first.length || frames.height != first.height ||
+        frames.width != first.width) {
+      throw std::invalid_argument("clips of one batch have one size");
+    }
+    std::memcpy(bytes[static_cast<std::int64_t>(b)].data_ptr<std::uint8_t>(),
+                frames.rgb_thwc.data(), frames.rgb_thwc.size());
+  }
+  const at::Tensor ncthw =
+      bytes.to(device, at::kFloat, /*non_blocking=*/true).permute({0, 4, 1, 2, 3});
+  return scale_shift(ncthw, normalisation.scale, normalisation.shift, false);
+}
+
+int ExplainerParts::rounds() const {
+  if (options.target != TargetKind::kTopK) return 1;
+  return std::min(options.top_k, network->num_classes());
+}
+
+bool ExplainerParts::target_needs_logits(const ClipRequest& row) const {
+  if (options.margin) return true;
+  if (options.target == TargetKind::kLabel) return !row.label;
+  return options.target != TargetKind::kClass;
+}
+
+RowTarget ExplainerParts::target(const ClipRequest& row, const at::Tensor& logits,
+                                 int round) const {
+  const auto ranked = [&](int k) {
+    return logits.argsort(/*stable=*/true, 0, /*descending=*/true)[k].item<int>();
+  };
+  RowTarget target;
+  switch (options.target) {
+    case TargetKind::kLabel:
+      target.class_index = row.label ? *row.label : ranked(0);
+      break;
+    case TargetKind::kPrediction:
+      target.class_index = ranked(0);
+      break;
+    case TargetKind::kClass:
+      target.class_index = options.target_class;
+      break;
+    case TargetKind::kTopK:
+      target.class_index = ranked(round);
+      break;
+  }
+  if (options.margin) {
+    at::Tensor others = logits.clone();
+    others[target.class_index].fill_(-std::numeric_limits<double>::infinity());
+    target.weights = -at::softmax(others, 0);
+  } else {
+    target.weights = at::zeros({network->num_classes()}, at::kFloat);
+  }
+  target.weights[target.class_index].fill_(1);
+  return target;
+}
+
+std::vector<std::vector<Tube>> ExplainerParts::tubes(
+    const Trace& trace, std::span<const int> classes,
+    const std::vector<std::vector<NodeRelevance>>& relevance) const {
+  switch (options.tubes) {
+    case TubeKind::kNone:
+      return {};
+    case TubeKind::kExcitation:
+      return excitation_tubes(*executor, trace, classes, *normalisation.input, plan, relevance);
+    case TubeKind::kWeighted:
+      return weighted_tubes(trace, plan, relevance);
+  }
+  throw std::logic_error("TubeKind out of range");
+}
+
+Pyramid ExplainerParts::assemble(std::vector<NodeRelevance>& relevance, std::vector<Tube>* tubes,
+                                 const RowTarget& target, double value) const {
+  const NetworkGraph& graph = executor->graph();
+  Pyramid pyramid{.target = {target.class_index, options.margin ? "margin" : "logit", value},
+                  .method = options.method};
+  for (NodeId id = graph.output(); id >= 0; --id) {
+    const NodeRelevance& known = relevance[index(id)];
+    if (covered_sum(known)) pyramid.additions.push_back(make_addition(graph, id, known));
+  }
+  for (std::size_t l = 0; l < plan.layers.size(); ++l) {
+    const PyramidPlan::Layer& layer = plan.layers[l];
+    NodeRelevance& known = relevance[index(layer.node)];
+    PyramidLayer out{.name = graph.node(layer.node).name, .depth = layer.depth};
+    out.kernels = std::move(*known.kernels);
+    out.channels = *relevance[index(layer.entering)].value;
+    out.edges = std::move(known.edges);
+    if (tubes != nullptr) out.tube = std::move((*tubes)[l]);
+    pyramid.layers.push_back(std::move(out));
+  }
+  return pyramid;
+}
+
+}  // namespace cfp
