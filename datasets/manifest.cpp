@@ -274,7 +274,8 @@ void write_manifest(const fs::path& path, const Manifest& manifest) {
     file.write(joined(group->names));
   }
   for (const ManifestRow& row : manifest.rows) {
-    std::string line = '\n' + work_fields(manifest, row) + joined(head_fields(manifest, row));
+    std::string line =
+        fmt::format("\n{}{}", work_fields(manifest, row), joined(head_fields(manifest, row)));
     for (const ColumnGroup* group : groups) line += joined(group->fields(row));
     file.write(line);
   }

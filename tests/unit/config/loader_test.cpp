@@ -119,7 +119,9 @@ TEST(Loader, ShowsAllProblemsAtOnce) {
         "clip_len: 4\n");
   });
   EXPECT_THAT(error,
-              StrEq("c.yaml:1:17: dataset.type: expected folder | list | moving_shapes; got "
+              StrEq("c.yaml:1:17: dataset.type: expected folder | list | manifest | moving_shapes "
+                    "| kinetics400 | kinetics600 | "
+                    "kinetics700 | ucf101 | hmdb51 | epic55 | epic100 | egtea; got "
                     "'moving_shape' (did you mean 'moving_shapes'?)\n"
                     "c.yaml:2:12: sampling.cilp_len: no such key (did you mean 'clip_len'?)\n"
                     "c.yaml:4:14: explain.threshold: expected number from 0 to 1; got '3'\n"
@@ -133,7 +135,7 @@ TEST(Loader, RefusesKeysOfAnotherDataSetType) {
                     "network: {checkpoint: random}\n");
               }),
               StrEq("c.yaml:1:45: dataset.file: a data set of type 'folder' has no such key; "
-                    "it belongs to: list"));
+                    "it belongs to: list manifest"));
 }
 
 TEST(Loader, RefusesOverridesThatSayNothing) {

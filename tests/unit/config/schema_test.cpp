@@ -72,7 +72,10 @@ INSTANTIATE_TEST_SUITE_P(
         ValueCase{"preprocess.std", "[1, 1, 0]",
                   "expected list of 3 numbers above 0 up to 1000; got '0' in it"},
         ValueCase{"preprocess.std", "[1, 1]", "expected 3 to 3 entries, got 2"},
-        ValueCase{"dataset.type", "null", "needs a value: folder | list | moving_shapes"},
+        ValueCase{
+            "dataset.type", "null",
+            "needs a value: folder | list | manifest | moving_shapes | kinetics400 | kinetics600 | "
+            "kinetics700 | ucf101 | hmdb51 | epic55 | epic100 | egtea"},
         ValueCase{"dataset.max_failures", "3", ""}, ValueCase{"dataset.max_failures", "0.05", ""},
         ValueCase{"runtime.decode_workers", "auto", ""},
         ValueCase{"runtime.clip_timeout_s", "0", "expected number above 0 up to 86400; got '0'"}));

@@ -33,6 +33,26 @@ TEST(ReadClassList, KeepsTheOrderOfTheFile) {
   EXPECT_THAT(read_class_list(file), ElementsAre("slicing onion", "jetskiing", "cabinet"));
 }
 
+TEST(ReadClassList, ReadsTheFormsThatAreAround) {
+  const TemporaryFolder folder;
+  const auto read = [&](std::string_view bytes) {
+    return read_class_list(write_file(folder / "names.txt", bytes));
+  };
+  EXPECT_THAT(read("\xEF\xBB\xBF"
+                   "b\r\na\r\n"),
+              ElementsAre("b", "a"));
+  EXPECT_THAT(read("1 b\n0 a\n"), ElementsAre("a", "b"));
+  EXPECT_THAT(read("1 ApplyEyeMakeup\r\n2 Archery\r\n"), ElementsAre("ApplyEyeMakeup", "Archery"));
+  EXPECT_THAT(read("Inspect/Read recipe 1\nOpen fridge 2\n"),
+              ElementsAre("Inspect/Read recipe", "Open fridge"));
+  EXPECT_THAT(read("id,name\n0,\"abseiling\"\n1,air drumming\n"),
+              ElementsAre("abseiling", "air drumming"));
+  EXPECT_THAT(read("id,key,instances\n1,put,\"['put', 'pose']\"\n0,take,['take']\n"),
+              ElementsAre("take", "put"));
+  EXPECT_THAT(read("3 point turn\nswim\n"), ElementsAre("3 point turn", "swim"));
+  EXPECT_THAT(read("5 a\n9 b\n"), ElementsAre("5 a", "9 b")) << "no count: names";
+}
+
 TEST(ReadClassList, RefusesWhatLeavesALabelUnclear) {
   const TemporaryFolder folder;
   const auto refusal = [&](std::string_view bytes) {
@@ -41,6 +61,10 @@ TEST(ReadClassList, RefusesWhatLeavesALabelUnclear) {
   EXPECT_THAT(refusal("a\n\nb\n"), HasSubstr("n.txt:2: is empty, between names"));
   EXPECT_THAT(refusal("a b\nc\nA_b\n"), HasSubstr("n.txt:3: 'A_b' is the same name as line 1"));
   EXPECT_THAT(refusal("\n\n"), HasSubstr("holds no class names"));
+  EXPECT_THAT(refusal("id,key\n0,a\n2,b\n"), HasSubstr("class 1 is missing"));
+  EXPECT_THAT(refusal("id,key\n0,a\n0,b\n"), HasSubstr("n.txt:3: class 0 stands here twice"));
+  EXPECT_THAT(refusal("id,key\n0,a\n1,A\n"), HasSubstr("are the same name"));
+  EXPECT_THAT(refusal("id,key\n99999999,a\n"), HasSubstr("0 to 999999 are allowed"));
 }
 
 TEST(JoinClassNames, FindsEachNameWhateverItsSpelling) {

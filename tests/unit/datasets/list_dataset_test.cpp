@@ -146,7 +146,8 @@ TEST_F(ListDataset, SaysWhichLineIsWrong) {
   EXPECT_THAT(refusal("a.mp4 jump\nb.mp4 3\n"),
               HasSubstr("list.txt:2: label is the number 3, but other lines name their class"));
   EXPECT_THAT(refusal("a.mp4,3\n"), HasSubstr("list.txt:1: looks like CSV without a header"));
-  EXPECT_THAT(refusal("a/b 0 0\n"), HasSubstr("list.txt:1: 0 pictures; 1 to 100000000 are allowed"));
+  EXPECT_THAT(refusal("a/b 0 0\n"),
+              HasSubstr("list.txt:1: 0 pictures; 1 to 100000000 are allowed"));
   EXPECT_THAT(refusal("b.mp4\t3\n\t3\n"),
               HasSubstr("list.txt:2: no path stands before the label '3'"));
   EXPECT_THAT(refusal("path,label\n,3\n"), HasSubstr("list.txt:2: path is empty"));

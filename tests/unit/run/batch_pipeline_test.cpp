@@ -128,7 +128,11 @@ TEST(BatchPipeline, DecodesAsManyAtOnceAsAllowedAndNoMore) {
           int seen = most;
           while (mine > seen && !most.compare_exchange_weak(seen, mine)) {
           }
-          std::this_thread::sleep_for(std::chrono::milliseconds(2));
+          // On a busy machine it takes a while until all that may decode do.
+          for (int tries = 0; most < workers && tries < 5000; ++tries) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(1));
+          }
+          std::this_thread::sleep_for(std::chrono::milliseconds(1));
           --now;
           return std::vector<Clip>{make_clip(request)};
         },
