@@ -28,10 +28,10 @@ struct MediaName {
 
 /// One row of an annotation.
 struct AnnotatedClip {
-  std::string clip_id;                     ///< the publisher's name for it
-  std::vector<MediaName> names;            ///< best first
-  std::string usual_path;                  ///< where the publisher has it, below the data root
-  std::string class_folder;                ///< name of the class, for saying what the layout is
+  std::string clip_id;           ///< the publisher's name for it
+  std::vector<MediaName> names;  ///< best first
+  std::string usual_path;        ///< where the publisher has it, below the data root
+  std::string group;  ///< what folders may be called after: a class, a participant, a session
   std::vector<std::optional<int>> labels;  ///< one a head; absent: unlabelled
 };
 
@@ -39,6 +39,7 @@ struct Annotation {
   std::string source;  ///< in words, for the provenance: `ucf101 test split 1 (…/x.txt)`
   std::vector<LabelHead> heads;  ///< at least one
   std::vector<AnnotatedClip> clips;
+  std::string group_word = "class";  ///< what AnnotatedClip::group is
   /// Makes the short name of a file's stem; null: files have none.
   std::string (*shorten)(std::string_view stem) = nullptr;
   /// Whether two stems that differ in upper and lower case alone are the same.

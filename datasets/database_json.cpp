@@ -100,15 +100,15 @@ Annotation read_database_json(const std::filesystem::path& path, const std::stri
           annotations != entry.end() && annotations->is_object()) {
         take_segment(path, id, *annotations, clip.names[0]);
         if (annotations->contains("label")) {
-          clip.class_folder = member(path, *annotations, "label", Json::value_t::string, what);
-          clip.labels[0] = index.find(clip.class_folder);
+          clip.group = member(path, *annotations, "label", Json::value_t::string, what);
+          clip.labels[0] = index.find(clip.group);
           if (!clip.labels[0]) {
-            fail(path, fmt::format("{}: '{}' is no class of `labels`{}", what, clip.class_folder,
-                                   index.suggestion(clip.class_folder)));
+            fail(path, fmt::format("{}: '{}' is no class of `labels`{}", what, clip.group,
+                                   index.suggestion(clip.group)));
           }
         }
       }
-      clip.usual_path = clip.class_folder.empty() ? id : clip.class_folder + "/" + id;
+      clip.usual_path = clip.group.empty() ? id : clip.group + "/" + id;
       annotation.clips.push_back(std::move(clip));
     }
     if (!annotation.clips.empty()) {

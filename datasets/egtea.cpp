@@ -93,7 +93,7 @@ class Lines {
                        .stop_picture = *last + 1,
                        .picture_fps = kFps}},
             .usual_path = fmt::format("cropped_clips/{}/{}.mp4", session, stem),
-            .class_folder = session};
+            .group = session};
   }
 
   int label(std::string_view word, std::size_t head) const {
@@ -128,6 +128,7 @@ Annotation read_egtea(const DatasetOptions& options) {
                         .heads = {{"action", classes("action")},
                                   {"verb", classes("verb")},
                                   {"noun", classes("noun")}},
+                        .group_word = "session",
                         .shorten = without_frames};
   Lines lines(path, annotation.heads);
   for (AnnotatedClip clip; lines.next(clip);) annotation.clips.push_back(std::move(clip));

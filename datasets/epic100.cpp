@@ -28,7 +28,7 @@ void keep_unseen(Annotation& annotation, const AnnotationFiles& files, const std
   std::set<std::string> participants;
   while (table.next()) participants.insert(table.at("participant_id"));
   keep_clips(annotation, "unseen participants",
-             [&](const AnnotatedClip& clip) { return participants.contains(clip.class_folder); });
+             [&](const AnnotatedClip& clip) { return participants.contains(clip.group); });
 }
 
 }  // namespace

@@ -131,14 +131,15 @@ std::set<int> read_epic_ids(const std::filesystem::path& path, const std::string
 
 Annotation read_epic_segments(const EpicTables& tables, const std::optional<double>& picture_fps) {
   CsvTable table(tables.segments);
-  Annotation annotation{.heads = {{"verb", tables.verbs}, {"noun", tables.nouns}}};
+  Annotation annotation{.heads = {{"verb", tables.verbs}, {"noun", tables.nouns}},
+                        .group_word = "participant"};
   while (table.next()) {
     AnnotatedClip clip{.clip_id = table.at(tables.id_column)};
     if (clip.clip_id.empty()) table.fail(fmt::format("{} is empty", tables.id_column));
     clip.names = {media_name(table, picture_fps)};
     clip.labels = {class_id(table, "verb_class", tables.verbs.size()),
                    class_id(table, "noun_class", tables.nouns.size())};
-    clip.class_folder = table.at("participant_id");
+    clip.group = table.at("participant_id");
     clip.usual_path =
         tables.usual_path(table.at("participant_id"), clip.names[0].stem, tables.split);
     annotation.clips.push_back(std::move(clip));

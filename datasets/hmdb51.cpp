@@ -69,7 +69,7 @@ void read_class(const fs::path& path, const std::string& name, int label, const 
     clips.push_back({.clip_id = stem,
                      .names = {{.stem = stem, .picture_fps = kUsualFps}},
                      .usual_path = fmt::format("{}/{}", name, file),
-                     .class_folder = name,
+                     .group = name,
                      .labels = {label}});
   }
 }

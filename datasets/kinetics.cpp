@@ -71,7 +71,7 @@ Row read_row(const CsvTable& table, const std::string& split) {
   const std::string stem = fmt::format("{}_{:06}_{:06}", id, start_s, end_s);
   row.clip.clip_id = stem;
   row.clip.names = {{.stem = stem, .short_stem = id}};
-  row.clip.class_folder = row.label;
+  row.clip.group = row.label;
   row.clip.usual_path =
       fmt::format("{}/{}.mp4", row.label.empty() || split == "test" ? split : row.label, stem);
   return row;

@@ -254,17 +254,17 @@ class Finder {
 
   /// `train/<class>/<clip>.mp4`: a path with what differs from clip to clip left out.
   std::string layout(const AnnotatedClip& clip, const Medium& medium) const {
-    const std::string class_folder = normalise_class_name(clip.class_folder);
+    const std::string group = normalise_class_name(clip.group);
     std::string text;
     for (std::size_t begin = 0; begin <= medium.path.size();) {
       const std::size_t end = std::min(medium.path.find('/', begin), medium.path.size());
       const std::string part = medium.path.substr(begin, end - begin);
       const bool is_last = end == medium.path.size();
       if (begin > 0) text += '/';
-      text += is_last                                      ? "<clip>" + ending(part, medium)
-              : normalise_class_name(part) == class_folder ? "<class>"
-              : !class_folder.empty() && clip.names.front().stem.starts_with(part) ? "<group>"
-                                                                                   : part;
+      text += is_last ? "<clip>" + ending(part, medium)
+              : !group.empty() && normalise_class_name(part) == group
+                  ? "<" + annotation_.group_word + ">"
+                  : part;
       begin = end + 1;
     }
     return text;

@@ -38,7 +38,7 @@ AnnotatedClip read_line(const LineReader& lines, std::string_view line,
   return {.clip_id = stem,
           .names = {{.stem = stem, .picture_fps = kUsualFps}},
           .usual_path = std::string(path),
-          .class_folder = folder,
+          .group = folder,
           .labels = {label->second}};
 }
 

@@ -1,4 +1,4 @@
-#!/usr/bin/env python3
+#!/ usr / bin / env python3
 """Reads the publishers' annotation files with parsers of its own and compares them, row by row, with
 the manifests of `cfp index`.
 
@@ -23,9 +23,8 @@ def table(path, delimiter=","):
     with open(path, newline="") as file:
         return list(csv.DictReader(file, delimiter=delimiter))
 
-
-# Each parser: [(clip id, file below the root, start s, end s, {head: class name})]; heads of one
-# label are called "".
+#Each parser : [(clip id, file below the root, start s, end s, {head : class name})]; heads of one
+#label are called "".
 
 def kinetics(folder, split):
     return [(f"{r['youtube_id']}_{int(r['time_start']):06d}_{int(r['time_end']):06d}",
@@ -95,8 +94,7 @@ def egtea(folder, split):
                       "noun": name["noun"][int(noun)]}))
     return rows
 
-
-# type, parser, folder, split, rows in the files given (excerpts where the whole is larger)
+#type, parser, folder, split, rows in the files given(excerpts where the whole is larger)
 SETS = [
     ("kinetics400", kinetics, "kinetics400", "val", 4977),
     ("ucf101", ucf101, "ucf101/ucfTrainTestlist", "train", 9537),

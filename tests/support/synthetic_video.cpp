@@ -201,10 +201,10 @@ int coded_number(const Frames& frame) {
 }
 
 void write_pictures(const fs::path& folder, const PictureSequence& sequence, int frames, int width,
-                    int height) {
+                    int height, int first_frame) {
   fs::create_directories(folder);
   for (int t = 0; t < frames; ++t) {
-    const Frames frame = synthetic_frame(t, width, height);
+    const Frames frame = synthetic_frame(first_frame + t, width, height);
     std::string digits = std::to_string(sequence.first_number + t);
     const auto filled = static_cast<std::size_t>(sequence.digits);
     if (digits.size() < filled) digits.insert(0, filled - digits.size(), '0');

@@ -56,9 +56,10 @@ void write_media(const std::filesystem::path& path, const std::vector<SyntheticS
 
 /// Writes synthetic_frame(0), synthetic_frame(1), … as numbered pictures: PNG where the suffix ends
 /// in `png`, else JPEG of full colour resolution.
-/// @param frames  number of pictures, from `first_number` on
+/// @param frames       number of pictures, from `first_number` on
+/// @param first_frame  what the first one shows, in place of synthetic_frame(0)
 void write_pictures(const std::filesystem::path& folder, const PictureSequence& sequence,
-                    int frames, int width = 64, int height = 48);
+                    int frames, int width = 64, int height = 48, int first_frame = 0);
 
 /// Keeps only the first `part` (0..1) of a file.
 void truncate_file(const std::filesystem::path& path, double part);
