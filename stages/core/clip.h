@@ -72,7 +72,7 @@ struct Frames {
 /// A decoded clip: frames resized and cropped to what the network takes, not yet normalised.
 struct Clip {
   ClipRequest request;
-  int view = 0;                       ///< 0..num_clips-1
+  int view = 0;                       ///< clip * crops + crop, see view_count()
   Frames frames;                      ///< [clip_len, crop, crop, 3]
   std::vector<double> frame_times_s;  ///< [clip_len] presentation time of each frame in the file
   double decode_s = 0;                ///< seconds spent decoding and resizing

@@ -21,8 +21,8 @@ double seconds_since(Clock::time_point start) {
   return std::chrono::duration<double>(Clock::now() - start).count();
 }
 
-/// The frames that a clip takes, as indices into the segment's frames.
-std::vector<std::vector<std::int64_t>> wanted_views(const FrameSource& source,
+/// The frames that each clip takes, as indices into the segment's frames.
+std::vector<std::vector<std::int64_t>> wanted_clips(const FrameSource& source,
                                                     const SamplingOptions& sampling) {
   const std::vector<double>& times_s = source.frame_times_s();
   if (!sampling.target_fps) {
@@ -30,20 +30,24 @@ std::vector<std::vector<std::int64_t>> wanted_views(const FrameSource& source,
   }
   const std::vector<std::int64_t> source_of =
       resample(times_s, source.end_time_s(), source.tick_s(), *sampling.target_fps);
-  auto views = sample_frames(static_cast<std::int64_t>(source_of.size()), sampling);
-  for (auto& view : views) {
-    for (std::int64_t& index : view) index = source_of[static_cast<std::size_t>(index)];
+  auto clips = sample_frames(static_cast<std::int64_t>(source_of.size()), sampling);
+  for (auto& clip : clips) {
+    for (std::int64_t& index : clip) index = source_of[static_cast<std::size_t>(index)];
   }
-  return views;
+  return clips;
 }
 
 /// Copies preprocessed frames to every place in every view that shows them.
 class ClipAssembler {
  public:
-  ClipAssembler(std::vector<std::vector<std::int64_t>> views, std::string path,
+  /// @param clips  [clips][clip_len] indices of frames; each clip has `crops` views
+  ClipAssembler(const std::vector<std::vector<std::int64_t>>& clips, int crops, std::string path,
                 std::int64_t max_bytes)
-      : views_(std::move(views)), path_(std::move(path)), max_bytes_(max_bytes) {
-    for (const auto& view : views_) unique_.insert(unique_.end(), view.begin(), view.end());
+      : crops_(static_cast<std::size_t>(crops)), path_(std::move(path)), max_bytes_(max_bytes) {
+    for (const auto& clip : clips) {
+      unique_.insert(unique_.end(), clip.begin(), clip.end());
+      views_.insert(views_.end(), crops_, clip);
+    }
     std::ranges::sort(unique_);
     unique_.erase(std::unique(unique_.begin(), unique_.end()), unique_.end());
     clips_.resize(views_.size());
@@ -51,16 +55,19 @@ class ClipAssembler {
 
   const std::vector<std::int64_t>& unique() const { return unique_; }
 
-  void place(std::int64_t index, const Frames& frame) {
-    if (clips_[0].length == 0) allocate(frame);
-    if (frame.height != clips_[0].height || frame.width != clips_[0].width) {
+  /// @param frames  the crops of frame `index`
+  void place(std::int64_t index, const std::vector<Frames>& frames) {
+    if (clips_[0].length == 0) allocate(frames[0]);
+    const Frames& first = frames[0];
+    if (first.height != clips_[0].height || first.width != clips_[0].width) {
       throw DataError(FailureReason::kDecodeError,
                       fmt::format("{}: frames change from {} x {} to {} x {} pixels", path_,
-                                  clips_[0].width, clips_[0].height, frame.width, frame.height));
+                                  clips_[0].width, clips_[0].height, first.width, first.height));
     }
     for (std::size_t v = 0; v < views_.size(); ++v) {
       for (std::size_t t = 0; t < views_[v].size(); ++t) {
         if (views_[v][t] != index) continue;
+        const Frames& frame = frames[v % crops_];
         std::memcpy(clips_[v].frame(static_cast<std::int64_t>(t)), frame.rgb_thwc.data(),
                     frame.rgb_thwc.size());
       }
@@ -96,7 +103,8 @@ class ClipAssembler {
     }
   }
 
-  std::vector<std::vector<std::int64_t>> views_;
+  std::vector<std::vector<std::int64_t>> views_;  ///< of each view, its frames
+  std::size_t crops_;
   std::string path_;
   std::int64_t max_bytes_;
   std::vector<std::int64_t> unique_;
@@ -107,10 +115,10 @@ std::vector<Clip> decode_clips(const ClipRequest& request, const SamplingOptions
                                const PreprocessOptions& preprocess, const DecodeLimits& limits,
                                FrameList list, OpenVideos& reuse) {
   FrameSource source(request.media, limits, list, &reuse);
-  ClipAssembler assembler(wanted_views(source, sampling), request.media.path,
+  ClipAssembler assembler(wanted_clips(source, sampling), sampling.crops, request.media.path,
                           limits.max_clip_bytes);
   source.decode(assembler.unique(), [&](std::int64_t index, const Frames& frame) {
-    assembler.place(index, preprocess_frames(frame, preprocess));
+    assembler.place(index, preprocess_crops(frame, preprocess, sampling.crops));
   });
   return std::move(assembler).clips(request, source.frame_times_s());
 }
@@ -125,6 +133,12 @@ ClipDecoder::ClipDecoder(SamplingOptions sampling, PreprocessOptions preprocess,
       open_videos_(std::make_shared<OpenVideos>()) {
   check(sampling_);
   check(preprocess_);
+  if (sampling_.crops == 3 && preprocess_.crop == 0) {
+    throw ConfigError(
+        "sampling.crops is 3, but there is no crop to place; set preprocess.crop, or "
+        "sampling.crops "
+        "to 1");
+  }
   check(limits_);
 }
 

@@ -115,13 +115,43 @@ Orientation stream_orientation(const AVStream& stream, const std::string& path) 
 
 const Frames& FrameConverter::convert(const AVFrame& picture) {
   prepare(picture);
-  if (sws_scale(converter_.get(), picture.data, picture.linesize, 0, picture.height, rgb_->data,
-                rgb_->linesize) < 0) {
+  const AVFrame* source = &picture;
+  int status = 0;
+  if (chroma_converter_ != nullptr) {
+    status = sws_scale(chroma_converter_.get(), picture.data, picture.linesize, 0, picture.height,
+                       full_chroma_->data, full_chroma_->linesize);
+    source = full_chroma_.get();
+  }
+  if (status >= 0) {
+    status = sws_scale(converter_.get(), source->data, source->linesize, 0, picture.height,
+                       rgb_->data, rgb_->linesize);
+  }
+  if (status < 0) {
     throw DataError(FailureReason::kDecodeError,
                     fmt::format("{}: swscale cannot convert a picture", path_));
   }
   copy_turned(*rgb_);
   return frame_;
+}
+
+/// Interpolates chroma in a step of its own: converting to RGB at once, swscale takes the nearest
+/// row of chroma or the mean of two.
+/// @return the format that is left to convert
+AVPixelFormat FrameConverter::prepare_chroma(const AVFrame& picture) {
+  chroma_converter_.reset();
+  const AVPixelFormat format = without_range(static_cast<AVPixelFormat>(picture.format));
+  const bool is_subsampled = format == AV_PIX_FMT_YUV411P || format == AV_PIX_FMT_YUV420P ||
+                             format == AV_PIX_FMT_YUV422P || format == AV_PIX_FMT_YUV440P;
+  if (chroma_ == Chroma::kAsVideo || !is_subsampled) return format;
+  full_chroma_ = checked_allocation(AvFramePtr(av_frame_alloc()));
+  full_chroma_->format = AV_PIX_FMT_YUV444P;
+  full_chroma_->width = picture.width;
+  full_chroma_->height = picture.height;
+  if (av_frame_get_buffer(full_chroma_.get(), 0) < 0) throw std::bad_alloc();
+  chroma_converter_ = checked_allocation(SwsContextPtr(
+      sws_getContext(picture.width, picture.height, format, picture.width, picture.height,
+                     AV_PIX_FMT_YUV444P, kFlags, nullptr, nullptr, nullptr)));
+  return AV_PIX_FMT_YUV444P;
 }
 
 void FrameConverter::prepare(const AVFrame& picture) {
@@ -133,7 +163,7 @@ void FrameConverter::prepare(const AVFrame& picture) {
     throw DataError(FailureReason::kDecodeError,
                     fmt::format("{}: the YCgCo colour matrix is not supported", path_));
   }
-  converter_.reset(sws_getContext(picture.width, picture.height, without_range(format),
+  converter_.reset(sws_getContext(picture.width, picture.height, prepare_chroma(picture),
                                   picture.width, picture.height, AV_PIX_FMT_RGB24, kFlags, nullptr,
                                   nullptr, nullptr));
   if (converter_ == nullptr) {

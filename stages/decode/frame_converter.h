@@ -25,6 +25,12 @@ struct Orientation {
 /// @throws DataError `decode_error` the matrix is no quarter turn
 Orientation stream_orientation(const AVStream& stream, const std::string& path);
 
+/// How colours of fewer samples than brightness are brought to its size.
+enum class Chroma {
+  kAsVideo,    ///< as swscale converts to RGB, which loaders of videos use: neighbouring rows share
+  kAsLibjpeg,  ///< interpolated both ways, as libjpeg does, which loaders of pictures use
+};
+
 /// Converts pictures to RGB of full range, 8 bits a channel.
 ///
 /// The matrix is the one that the picture names; a picture that names none is taken for BT.601 and
@@ -32,8 +38,8 @@ Orientation stream_orientation(const AVStream& stream, const std::string& path);
 /// so what networks were trained with, whatever the size of the picture.
 class FrameConverter {
  public:
-  FrameConverter(Orientation orientation, std::string path)
-      : orientation_(orientation), path_(std::move(path)) {}
+  FrameConverter(Orientation orientation, std::string path, Chroma chroma = Chroma::kAsVideo)
+      : orientation_(orientation), path_(std::move(path)), chroma_(chroma) {}
 
   /// @return [1, H, W, 3]; valid until the next call
   /// @throws DataError `decode_error` swscale cannot convert the format
@@ -41,10 +47,14 @@ class FrameConverter {
 
  private:
   void prepare(const AVFrame& picture);
+  AVPixelFormat prepare_chroma(const AVFrame& picture);
   void copy_turned(const AVFrame& rgb);
 
   Orientation orientation_;
   std::string path_;
+  Chroma chroma_;
+  SwsContextPtr chroma_converter_;  ///< null where there is nothing to interpolate
+  AvFramePtr full_chroma_;
   SwsContextPtr converter_;
   std::array<int, 5> prepared_for_{};  ///< width, height, format, matrix, range
   AvFramePtr rgb_;

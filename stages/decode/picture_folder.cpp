@@ -145,7 +145,7 @@ double PictureFolder::tick_s() const { return kTick_s; }
 
 void PictureFolder::decode(std::span<const std::int64_t> wanted, const TakeFrame& take) {
   check_wanted(wanted, static_cast<std::int64_t>(times_s_.size()));
-  FrameConverter converter({}, folder_);
+  FrameConverter converter({}, folder_, Chroma::kAsLibjpeg);
   std::int64_t width = 0;
   std::int64_t height = 0;
   for (const std::int64_t index : wanted) {

@@ -40,12 +40,9 @@ Frames resized(const Frames& frames, FrameSize size, Interpolation interpolation
           .rgb_thwc = {data, data + output_nhwc.numel()}};
 }
 
-Frames cropped(const Frames& frames, std::int64_t crop) {
-  if (crop == frames.height && crop == frames.width) return frames;
+Frames cropped(const Frames& frames, std::int64_t crop, std::int64_t top, std::int64_t left) {
   Frames result{.length = frames.length, .height = crop, .width = crop, .rgb_thwc = {}};
   result.rgb_thwc.resize(static_cast<std::size_t>(frames.length * crop * crop * 3));
-  const auto top = static_cast<std::int64_t>(std::nearbyint((frames.height - crop) / 2.));
-  const auto left = static_cast<std::int64_t>(std::nearbyint((frames.width - crop) / 2.));
   for (std::int64_t t = 0; t < frames.length; ++t) {
     for (std::int64_t y = 0; y < crop; ++y) {
       std::memcpy(result.frame(t) + y * crop * 3,
@@ -53,6 +50,26 @@ Frames cropped(const Frames& frames, std::int64_t crop) {
     }
   }
   return result;
+}
+
+Frames middle_crop(Frames frames, std::int64_t crop) {
+  if (crop == frames.height && crop == frames.width) return frames;
+  return cropped(frames, crop,
+                 static_cast<std::int64_t>(std::nearbyint((frames.height - crop) / 2.)),
+                 static_cast<std::int64_t>(std::nearbyint((frames.width - crop) / 2.)));
+}
+
+std::vector<Frames> three_crops(const Frames& frames, std::int64_t crop) {
+  const std::int64_t below = frames.height - crop;
+  const std::int64_t beside = frames.width - crop;
+  const std::int64_t top = (below + 1) / 2;
+  const std::int64_t left = (beside + 1) / 2;
+  if (frames.height > frames.width) {
+    return {cropped(frames, crop, 0, left), cropped(frames, crop, top, left),
+            cropped(frames, crop, below, left)};
+  }
+  return {cropped(frames, crop, top, 0), cropped(frames, crop, top, left),
+          cropped(frames, crop, top, beside)};
 }
 
 }  // namespace
@@ -89,6 +106,14 @@ FrameSize resized_size(FrameSize size, const PreprocessOptions& options) {
 }
 
 Frames preprocess_frames(const Frames& frames, const PreprocessOptions& options) {
+  return std::move(preprocess_crops(frames, options, 1)[0]);
+}
+
+std::vector<Frames> preprocess_crops(const Frames& frames, const PreprocessOptions& options,
+                                     int crops) {
+  if (crops != 1 && (crops != 3 || options.crop == 0)) {
+    throw std::logic_error(fmt::format("{} crops of {} pixels", crops, options.crop));
+  }
   const FrameSize size = resized_size({frames.height, frames.width}, options);
   if (std::max(size.height, size.width) > kMaxSide_px) {
     throw DataError(FailureReason::kTooSmall,
@@ -102,7 +127,11 @@ Frames preprocess_frames(const Frames& frames, const PreprocessOptions& options)
                                 size.width, size.height, options.crop));
   }
   Frames result = resized(frames, size, options.interpolation);
-  return options.crop == 0 ? result : cropped(result, options.crop);
+  if (crops == 3) return three_crops(result, options.crop);
+  std::vector<Frames> one;
+  one.push_back(options.crop == 0 ? std::move(result)
+                                  : middle_crop(std::move(result), options.crop));
+  return one;
 }
 
 }  // namespace cfp

@@ -1,6 +1,8 @@
 // Resizing and cropping of decoded frames, as the code that trained a checkpoint did it.
 #pragma once
 
+#include <vector>
+
 #include "stages/core/clip.h"
 #include "stages/core/preprocess.h"
 
@@ -27,5 +29,17 @@ FrameSize resized_size(FrameSize size, const PreprocessOptions& options);
 /// @return        [T, crop, crop, 3], or the resized size where there is no crop
 /// @throws DataError `too_small` the frames are smaller than the crop
 Frames preprocess_frames(const Frames& frames, const PreprocessOptions& options);
+
+/// Resizes frames once and cuts one or three crops.
+///
+/// One is that of preprocess_frames(). Three lie along the longer side (the width, where both are
+/// equal): left, middle and right, or top, middle and bottom, as SlowFast's uniform_crop cuts them;
+/// there odd margins are rounded up. They overlap where the longer side is less than three crops.
+/// MMAction2's ThreeCrop cuts the same, but rounds down, and orders left, right, middle.
+/// @param crops  1 or 3; 3 needs options.crop
+/// @return       `crops` times [T, crop, crop, 3]
+/// @throws DataError `too_small` the frames are smaller than the crop
+std::vector<Frames> preprocess_crops(const Frames& frames, const PreprocessOptions& options,
+                                     int crops);
 
 }  // namespace cfp

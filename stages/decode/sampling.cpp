@@ -97,6 +97,9 @@ void check(const SamplingOptions& options) {
   check_range("num_clips", options.num_clips, kMaxViews);
   check_range("dense_range", options.dense_range, std::numeric_limits<int>::max());
   check_range("dense_positions", options.dense_positions, kMaxViews);
+  if (options.crops != 1 && options.crops != 3) {
+    throw ConfigError(fmt::format("sampling.crops is {}; it must be 1 or 3", options.crops));
+  }
   if (options.policy == SamplingPolicy::kCenter && options.num_clips != 1) {
     throw ConfigError(
         fmt::format("sampling.num_clips is {}, but sampling.policy 'center' gives "
@@ -109,10 +112,12 @@ void check(const SamplingOptions& options) {
   }
 }
 
-int view_count(const SamplingOptions& options) {
+int clip_count(const SamplingOptions& options) {
   return options.policy == SamplingPolicy::kDense ? options.num_clips * options.dense_positions
                                                   : options.num_clips;
 }
+
+int view_count(const SamplingOptions& options) { return clip_count(options) * options.crops; }
 
 std::vector<std::vector<std::int64_t>> sample_frames(std::int64_t available,
                                                      const SamplingOptions& options) {

@@ -43,6 +43,7 @@ struct SamplingOptions {
   std::optional<double> target_fps;  ///< above 0: resample by time stamps before counting
   int dense_range = 64;              ///< frames that a dense group of clips spans
   int dense_positions = 10;          ///< starting places of dense groups, 1..1024
+  int crops = 1;                     ///< of each clip, 1 or 3; see preprocess_crops()
 
   bool operator==(const SamplingOptions&) const = default;
 };
@@ -50,14 +51,18 @@ struct SamplingOptions {
 /// @throws ConfigError a field is out of its range; the message names it
 void check(const SamplingOptions& options);
 
-/// @return how many views sample_frames() gives: num_clips, for `dense` times dense_positions
+/// @return how many clips sample_frames() gives: num_clips, for `dense` times dense_positions
+int clip_count(const SamplingOptions& options);
+
+/// @return how many views a video has: crops of each clip. Views are in the order of clips, and
+///         within one of crops: view = clip * crops + crop
 int view_count(const SamplingOptions& options);
 
-/// Says which frames each view of a video consists of.
+/// Says which frames each clip of a video consists of.
 ///
 /// @param available  N, frames that there are
-/// @return           [views][clip_len] indices, 0..N-1; see Note [MMAction2's offsets]
-/// @throws DataError `empty` N is 0; `too_short` a view needs more frames and may not repeat any
+/// @return           [clips][clip_len] indices, 0..N-1; see Note [MMAction2's offsets]
+/// @throws DataError `empty` N is 0; `too_short` a clip needs more frames and may not repeat any
 std::vector<std::vector<std::int64_t>> sample_frames(std::int64_t available,
                                                      const SamplingOptions& options);
 

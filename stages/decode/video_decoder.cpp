@@ -14,6 +14,12 @@
 #include "stages/decode/open_videos.h"
 
 namespace cfp {
+namespace {
+
+/// Half a tick of the coarsest clock that rounds times of frames (Matroska, FLV).
+constexpr double kMaxSlack_s = 0.5e-3;
+
+}  // namespace
 
 struct VideoDecoder::State {
   std::string path;
@@ -102,8 +108,9 @@ double VideoDecoder::State::last_frame_duration_s() const {
 }
 
 void VideoDecoder::State::select_segment() {
-  // Half a tick, so that a time that was rounded to the clock of the file still means its frame.
-  const double slack_s = tick_s() / 2;
+  // Half a tick, so that a time that was rounded to the clock of the file still means its frame;
+  // but where a tick is a whole frame (AVI) nothing was rounded.
+  const double slack_s = std::min(tick_s() / 2, kMaxSlack_s);
   const double from_s = segment.start_s.value_or(0) - slack_s;
   const double to_s = segment.end_s.value_or(std::numeric_limits<double>::infinity()) - slack_s;
   const std::vector<ListedFrame>& frames = this->frames();

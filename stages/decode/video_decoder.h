@@ -84,7 +84,8 @@ class VideoDecoder {
  public:
   /// Opens the file and lists the frames.
   ///
-  /// @param segment  file, and the part of it that is wanted: frames with start_s <= time < end_s
+  /// @param segment  file, and the part of it that is wanted: frames with start_s <= time < end_s,
+  ///                 to half a tick of the file's clock, and at most half a millisecond
   /// @param reuse    where to look for the file, open already, and where to leave it; null: nowhere
   /// @throws DataError `missing`, `unreadable`, `empty`, `no_video_stream`, `decode_error`,
   ///                   `timeout`; the message has the path and FFmpeg's own words

@@ -1,13 +1,20 @@
 // Every kind of bad file has its own reason, and its path in the message.
+#include <array>
 #include <fstream>
+#include <functional>
 #include <numeric>
+#include <optional>
 #include <random>
 
 #include <gmock/gmock.h>
+#include <grp.h>
 #include <gtest/gtest.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "stages/decode/clip_decoder.h"
+#include "stages/decode/probe.h"
 #include "tests/support/synthetic_video.h"
 #include "tests/support/test_data.h"
 
@@ -30,7 +37,8 @@ Outcome outcome(const MediaSegment& media, const DecodeLimits& limits = {}) {
   try {
     decode({.media = media});
   } catch (const DataError& error) {
-    EXPECT_THAT(error.what(), StartsWith(media.path + ": "));
+    EXPECT_THAT(error.what(),
+                StartsWith(media.path + (media.pictures || media.in_pieces ? "/" : ": ")));
     return {std::string(to_string(error.reason())), error.what()};
   }
   return {};
@@ -61,6 +69,77 @@ TEST(BadMedia, FolderPipeOrDevice) {
   ASSERT_EQ(mkfifo(pipe.c_str(), 0600), 0);
   EXPECT_EQ(outcome({pipe}).reason, "unreadable");  // and does not wait for a writer
   EXPECT_EQ(outcome({"/dev/zero"}).reason, "unreadable");
+}
+
+/// Runs a check in a process of another user, to whom permissions mean something.
+/// @return what it says; nothing where that is impossible
+std::optional<std::string> as_nobody(const std::function<std::string()>& check) {
+  std::array<int, 2> ends{};
+  if (pipe(ends.data()) != 0) return {};
+  const pid_t child = fork();
+  if (child < 0) return {};
+  if (child == 0) {
+    if (geteuid() == 0 && (setgroups(0, nullptr) != 0 || seteuid(65534) != 0)) _exit(1);
+    const std::string said = check();
+    const bool is_written = write(ends[1], said.data(), said.size()) >= 0;
+    _exit(is_written ? 0 : 1);
+  }
+  close(ends[1]);
+  std::array<char, 64> said{};
+  const ssize_t size = read(ends[0], said.data(), said.size());
+  close(ends[0]);
+  int status = 0;
+  waitpid(child, &status, 0);
+  if (!WIFEXITED(status) || WEXITSTATUS(status) != 0 || size < 0) return {};
+  return std::string(said.data(), static_cast<std::size_t>(size));
+}
+
+TEST(BadMedia, WhatMayNotBeReadIsUnreadable) {
+  const TemporaryFolder folder;
+  namespace fs = std::filesystem;
+  fs::permissions(folder.path(), fs::perms::all);
+  const std::string video = folder / "a.mkv";
+  write_media(video, {{}});
+  const PictureSequence sequence{.prefix = "f", .digits = 3, .suffix = ".jpg"};
+  test::write_pictures(folder / "pictures", sequence, 3);
+  test::write_pictures(folder / "closed", sequence, 3);
+  fs::create_directory(folder / "pieces");
+  fs::copy_file(video, folder / "pieces/0.mkv");
+  MediaSegment pictures{.path = folder / "pictures", .pictures = sequence};
+  MediaSegment closed{.path = folder / "closed", .pictures = sequence};
+  const MediaSegment pieces{.path = folder / "pieces", .in_pieces = true};
+  for (const auto& path : {fs::path(video), folder / "pictures/f002.jpg", folder / "closed",
+                           folder / "pieces/0.mkv"}) {
+    fs::permissions(path, fs::perms::none);
+  }
+  const auto said = as_nobody([&] {
+    const auto header = [](const MediaSegment& media) {
+      try {
+        probe_header(media);
+      } catch (const DataError& error) {
+        return std::string(to_string(error.reason()));
+      }
+      return std::string("no error");
+    };
+    if (outcome(pieces).reason != "unreadable" || header({video}) != "unreadable") return "pieces";
+    if (outcome(pictures).reason != "unreadable") return "pictures";
+    if (outcome(closed).reason != "unreadable") return "closed folder";
+    if (outcome({video}).reason != "unreadable") return "video";
+    return "all are unreadable";
+  });
+  fs::permissions(folder / "closed", fs::perms::all);
+  if (!said) GTEST_SKIP() << "cannot become another user";
+  EXPECT_EQ(*said, "all are unreadable");
+}
+
+TEST(BadMedia, LinksThatLeadNowhere) {
+  const TemporaryFolder folder;
+  std::filesystem::create_symlink("a.mp4", folder / "a.mp4");
+  EXPECT_EQ(outcome({folder / "a.mp4"}).reason, "unreadable");
+  std::filesystem::create_symlink("absent.mp4", folder / "b.mp4");
+  EXPECT_EQ(outcome({folder / "b.mp4"}).reason, "missing");
+  std::filesystem::create_directory(folder / "folder.mp4");
+  EXPECT_EQ(outcome({folder / "folder.mp4"}).reason, "unreadable");
 }
 
 TEST(BadMedia, TextAndOtherFiles) {

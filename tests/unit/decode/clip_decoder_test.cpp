@@ -94,6 +94,34 @@ TEST(ClipDecoder, ResizesAndCrops) {
   EXPECT_EQ(clips[0].frames.rgb_thwc.size(), 16u * 112 * 112 * 3);
 }
 
+TEST(ClipDecoder, GivesTheCropsOfEachClipOneAfterTheOther) {
+  const TemporaryFolder folder;
+  const std::string path = folder / "a.mkv";
+  write_media(path, {{.width = 64, .height = 48, .frames = 40}});
+  PreprocessOptions preprocess = preprocess_preset("demo");
+  preprocess.crop = 48;
+  const SamplingOptions one{.clip_len = 4, .num_clips = 2, .policy = SamplingPolicy::kUniform};
+  SamplingOptions three = one;
+  three.crops = 3;
+  const auto clips = ClipDecoder(three, preprocess)({.media = {path}});
+  ASSERT_EQ(static_cast<int>(clips.size()), view_count(three));
+  const auto middles = ClipDecoder(one, preprocess)({.media = {path}});
+  for (int view = 0; view < 6; ++view) {
+    const Clip& clip = clips[static_cast<std::size_t>(view)];
+    EXPECT_EQ(clip.view, view);
+    const Clip& middle = middles[static_cast<std::size_t>(view / 3)];
+    EXPECT_EQ(clip.frame_times_s, middle.frame_times_s);
+    EXPECT_EQ(clip.frames.rgb_thwc == middle.frames.rgb_thwc, view % 3 == 1);
+    // The left column of crop c is column 8 c of the frame.
+    const auto number = static_cast<int>(std::lround(clip.frame_times_s[2] * 25));
+    const Frames whole = synthetic_frame(number, 64, 48);
+    for (std::int64_t y = 0; y < 48; ++y) {
+      const std::uint8_t* row = whole.rgb_thwc.data() + (y * 64 + 8 * (view % 3)) * 3;
+      ASSERT_TRUE(std::equal(row, row + 48 * 3, clip.frames.frame(2) + y * 48 * 3));
+    }
+  }
+}
+
 TEST(ClipDecoder, ListsAgainWherePacketsPromiseFramesThatAreNeverShown) {
   if (!test::has_encoder("mpeg2video")) GTEST_SKIP() << "this FFmpeg has no mpeg2video";
   const TemporaryFolder folder;
@@ -139,6 +167,10 @@ TEST(ClipDecoder, RefusesOptionsThatCannotWork) {
   PreprocessOptions preprocess = preprocess_preset("i3d");
   preprocess.crop = 300;
   EXPECT_THROW(ClipDecoder({}, preprocess), ConfigError);
+  EXPECT_THROW(ClipDecoder({.crops = 2}, preprocess_preset("i3d")), ConfigError);
+  EXPECT_NO_THROW(ClipDecoder({.crops = 3}, preprocess_preset("i3d")));
+  preprocess.crop = 0;
+  EXPECT_THROW(ClipDecoder({.crops = 3}, preprocess), ConfigError);
 }
 
 TEST(ClipDecoder, SaysThatFramesAreSmallerThanTheCrop) {

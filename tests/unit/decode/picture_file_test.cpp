@@ -74,7 +74,9 @@ TEST(PictureFile, BadFilesHaveTheirReasons) {
 TEST(PictureFile, CutOffPicturesAreNeverFilledUp) {
   const TemporaryFolder folder;
   for (const Bytes& whole : {jpeg_bytes(), png_bytes()}) {
-    for (std::size_t size = 1; size < whole.size(); ++size) {
+    // Each length near both ends, and some between.
+    for (std::size_t size = 1; size < whole.size();
+         size += size < 100 || size + 100 > whole.size() ? 1 : 37) {
       const Bytes part(whole.begin(), whole.begin() + static_cast<std::ptrdiff_t>(size));
       const std::string reason = reason_of(write_bytes(folder / "cut", part));
       EXPECT_EQ(reason, size < 8 ? reason : "decode_error") << size << " of " << whole.size();

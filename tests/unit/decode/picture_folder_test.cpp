@@ -1,6 +1,7 @@
 // Folders of numbered pictures: which ones a segment means, and what is wrong with bad ones.
 #include "stages/decode/picture_folder.h"
 
+#include <cmath>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -143,6 +144,25 @@ TEST(PictureFolder, ServesTheClipDecoderAtAnyRate) {
                    .rgb_thwc = {frames.frame(t), frames.frame(t) + frames.bytes_per_frame()}}),
               expected[static_cast<std::size_t>(t)]);
     EXPECT_NEAR(clips[0].frame_times_s[static_cast<std::size_t>(t)], (20 + 4 * t) / 60., 1e-12);
+  }
+}
+
+// Picture n, from 1, is shown at (n - 1) / 60 s.
+TEST(PictureFolder, HasTheFramesOfTheVideoThatItWasMadeOf) {
+  const TemporaryFolder folder;
+  constexpr int kFrames = 600;
+  const std::string video = folder / "P01_01.MP4";
+  test::write_media(video, {{.frames = kFrames,
+                             .encoder = "mpeg4",
+                             .pixel_format = "yuv420p",
+                             .b_frames = 2,
+                             .ticks_per_s = 60}});
+  write_pictures(folder / "P01_01", kEpic, kFrames);
+  for (const auto& [start_s, end_s] : {std::pair{0.14, 3.37}, {4.37, 6.17}, {0.0, 0.5}}) {
+    const auto first = static_cast<std::int64_t>(std::ceil(start_s * 60));
+    const auto stop = static_cast<std::int64_t>(std::ceil(end_s * 60));
+    EXPECT_EQ(numbers({.path = video, .start_s = start_s, .end_s = end_s}),
+              numbers(segment(folder / "P01_01", kEpic, first + 1, stop + 1)));
   }
 }
 

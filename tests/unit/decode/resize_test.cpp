@@ -136,6 +136,60 @@ TEST(Crop, IsCutFromTheMiddleRoundingHalvesToEven) {
   EXPECT_EQ(larger.rgb_thwc[0], frame.rgb_thwc[2 * 3]);  // 0.5 -> 0; 2.5 -> 2
 }
 
+/// A frame whose red is the column and whose green is the row.
+Frames map_of(int width, int height) {
+  Frames frame{.length = 1, .height = height, .width = width, .rgb_thwc = {}};
+  for (int y = 0; y < height; ++y) {
+    for (int x = 0; x < width; ++x) {
+      frame.rgb_thwc.insert(frame.rgb_thwc.end(),
+                            {static_cast<std::uint8_t>(x), static_cast<std::uint8_t>(y), 0});
+    }
+  }
+  return frame;
+}
+
+/// Where the corners of the crops are: left, top of each.
+std::vector<std::pair<int, int>> corners(int width, int height, int crop) {
+  std::vector<std::pair<int, int>> result;
+  for (const Frames& cut :
+       preprocess_crops(map_of(width, height),
+                        options(ResizeMode::kNone, 0, Interpolation::kBilinear, crop), 3)) {
+    EXPECT_EQ(cut.width, crop);
+    EXPECT_EQ(cut.height, crop);
+    result.emplace_back(cut.rgb_thwc[0], cut.rgb_thwc[1]);
+    EXPECT_EQ(cut.rgb_thwc[cut.rgb_thwc.size() - 3], result.back().first + crop - 1);
+    EXPECT_EQ(cut.rgb_thwc[cut.rgb_thwc.size() - 2], result.back().second + crop - 1);
+  }
+  return result;
+}
+
+// slowfast/datasets/transform.py: x = ceil((width - size) / 2), y = ceil((height - size) / 2), and
+// of the longer side 0 for spatial index 0, length - size for 2.
+TEST(Crop, ThreeLieAlongTheLongerSideAsSlowFastCutsThem) {
+  using Corners = std::vector<std::pair<int, int>>;
+  EXPECT_EQ(corners(40, 30, 30), (Corners{{0, 0}, {5, 0}, {10, 0}}));
+  EXPECT_EQ(corners(30, 40, 30), (Corners{{0, 0}, {0, 5}, {0, 10}}));
+  EXPECT_EQ(corners(41, 30, 24), (Corners{{0, 3}, {9, 3}, {17, 3}}));   // 8.5 -> 9
+  EXPECT_EQ(corners(29, 44, 24), (Corners{{3, 0}, {3, 10}, {3, 20}}));  // 2.5 -> 3
+  EXPECT_EQ(corners(31, 31, 30), (Corners{{0, 1}, {1, 1}, {1, 1}}));    // 0.5 -> 1
+  EXPECT_EQ(corners(30, 30, 30), (Corners{{0, 0}, {0, 0}, {0, 0}}));
+}
+
+TEST(Crop, ThreeAreCutFromOneResizedFrame) {
+  const auto chosen = options(ResizeMode::kShortSide, 8, Interpolation::kBilinearAntialias, 8);
+  const auto uncut = options(ResizeMode::kShortSide, 8, Interpolation::kBilinearAntialias, 0);
+  const Frames whole = preprocess_frames(golden_picture(), uncut);  // 11 x 8
+  const auto crops = preprocess_crops(golden_picture(), chosen, 3);
+  ASSERT_EQ(crops.size(), 3u);
+  const std::array<std::int64_t, 3> left = {0, 2, 3};  // 3 / 2 rounded up
+  for (std::size_t c = 0; c < 3; ++c) {
+    for (std::int64_t y = 0; y < 8; ++y) {
+      const std::uint8_t* row = whole.rgb_thwc.data() + (y * whole.width + left[c]) * 3;
+      EXPECT_TRUE(std::equal(row, row + 24, crops[c].rgb_thwc.data() + y * 24)) << c;
+    }
+  }
+}
+
 TEST(Crop, SaysThatFramesAreTooSmall) {
   try {
     preprocess_frames(golden_picture(),

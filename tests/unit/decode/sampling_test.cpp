@@ -62,6 +62,9 @@ TEST(Sampling, TakesDenseClipsFromEachPosition) {
   pairs.num_clips = 2;
   pairs.dense_positions = 3;
   EXPECT_EQ(view_count(pairs), 6);
+  pairs.crops = 3;
+  EXPECT_EQ(clip_count(pairs), 6);
+  EXPECT_EQ(view_count(pairs), 18);
   EXPECT_THAT(first_frames(300, pairs), ElementsAre(0, 32, 118, 150, 236, 268));
   // Shorter than the range: one position, and offsets start again from 0.
   EXPECT_THAT(first_frames(20, pairs), ElementsAre(0, 12, 0, 12, 0, 12));
@@ -108,7 +111,7 @@ TEST(Sampling, AlwaysGivesIndicesThatExist) {
                                       .policy = policy,
                                       .out_of_bound = out_of_bound};
         const auto views = sample_frames(available, options);
-        EXPECT_EQ(static_cast<int>(views.size()), view_count(options));
+        EXPECT_EQ(static_cast<int>(views.size()), clip_count(options));
         for (const auto& view : views) {
           EXPECT_EQ(view.size(), 9u);
           EXPECT_THAT(view, testing::Each(testing::AllOf(testing::Ge(0), testing::Lt(available))));

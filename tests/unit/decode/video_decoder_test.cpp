@@ -7,6 +7,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "stages/decode/open_videos.h"
 #include "stages/decode/video_writer.h"
 #include "tests/support/synthetic_video.h"
 #include "tests/support/test_data.h"
@@ -317,6 +318,17 @@ TEST(VideoDecoder, ReadsPartOfALongFile) {
   EXPECT_EQ(numbers(part), count_up(50, 10));
   EXPECT_NEAR(part.frame_times_s()[0], 2.0, 1e-9);
   EXPECT_NEAR(part.end_time_s(), 2.4, 1e-9);
+
+  // 100 frames of it are more than is kept in memory, so that they are read a second time.
+  OpenVideos open;
+  for (int time = 0; time < 3; ++time) {
+    VideoDecoder most({.path = path, .start_s = 0.2, .end_s = 4.2}, {}, FrameList::kFromPackets,
+                      &open);
+    ASSERT_EQ(most.frame_times_s().size(), 100u);
+    const auto frames = decoded(most, {0, 99});
+    EXPECT_EQ(frames.at(0).rgb_thwc, synthetic_frame(5, 640, 360).rgb_thwc);
+    EXPECT_EQ(frames.at(99).rgb_thwc, synthetic_frame(104, 640, 360).rgb_thwc);
+  }
 
   VideoDecoder whole({.path = path});
   EXPECT_EQ(whole.info().frame_count, 110);
