@@ -106,6 +106,30 @@ std::string bytes_of(const std::filesystem::path& path) {
 
 class PartRoundTrip : public testing::TestWithParam<std::pair<int, ExampleShape>> {};
 
+TEST(Part, GivesTheViewsOfARowTogether) {
+  const test::TemporaryFolder folder;
+  PartWriter writer(folder / "part-0.h5", example_header());
+  const std::vector<std::pair<int, int>> clips{{3, 0}, {3, 1}, {3, 2}, {5, 0}, {8, 0}, {8, 4}};
+  for (const auto& [row, view] : clips) {
+    ClipResult clip = example_clip(row);
+    clip.view = view;
+    clip.views = row == 5 ? 7 : 1;
+    writer.append(clip);
+  }
+  writer.finish();
+  const PartReader part(folder / "part-0.h5");
+  std::vector<std::vector<int>> views;
+  for (std::int64_t i = 0; i < part.clips();) {
+    const std::vector<ClipResult> row = part.read_row(i);
+    views.emplace_back();
+    for (const ClipResult& clip : row) views.back().push_back(clip.view);
+    EXPECT_EQ(row[0].views, row[0].row == 5 ? 7 : 1);
+    i += static_cast<std::int64_t>(row.size());
+  }
+  EXPECT_EQ(views, (std::vector<std::vector<int>>{{0, 1, 2}, {0}, {0, 4}}));
+  EXPECT_THROW(part.read_row(6), SystemError);
+}
+
 TEST_P(PartRoundTrip, GivesBackWhatWasWritten) {
   const auto& [clips, shape] = GetParam();
   const test::TemporaryFolder folder;
