@@ -82,9 +82,13 @@ Manifest load_manifest_of(const ResolvedConfig& config) {
 }
 
 Prepared prepare(ResolvedConfig given) {
-  Prepared prepared{.config = std::move(given)};
+  Manifest manifest = load_manifest_of(given);
+  return prepare(std::move(given), std::move(manifest));
+}
+
+Prepared prepare(ResolvedConfig given, Manifest manifest) {
+  Prepared prepared{.config = std::move(given), .manifest = std::move(manifest)};
   ResolvedConfig& config = prepared.config;
-  prepared.manifest = load_manifest_of(config);
   Network network = load_for_clips(config, prepared.preprocess);
   if (config.network_class_names == kDataSetsNames) {
     take_names_of(prepared.manifest, config.values, network);

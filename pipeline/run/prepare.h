@@ -35,6 +35,9 @@ Manifest load_manifest_of(const ResolvedConfig& config);
 ///         join_labels()
 Prepared prepare(ResolvedConfig given);
 
+/// The same for clips that were found already.
+Prepared prepare(ResolvedConfig given, Manifest manifest);
+
 /// @return [T, H, W] of the clips that preprocessing gives; absent where it depends on the video
 std::optional<Triple> clip_size(const SamplingOptions& sampling,
                                 const PreprocessOptions& preprocess);

@@ -14,6 +14,7 @@
 #include "pipeline/run/prepare.h"
 #include "pipeline/run/progress.h"
 #include "pipeline/run/render.h"
+#include "pipeline/run/replicas.h"
 #include "pipeline/run/run_outputs.h"
 #include "stages/core/output_file.h"
 #include "stages/decode/clip_decoder.h"
@@ -47,46 +48,6 @@ class FailureWatch {
   std::int64_t rows_, allowed_, seen_ = 0, failed_ = 0;
   std::string reason_;
 };
-
-std::vector<std::string> devices_of(const RuntimeOptions& runtime) {
-  return runtime.devices.empty() ? available_devices() : runtime.devices;
-}
-
-int threads_of_replica(const RuntimeOptions& runtime, const std::vector<std::string>& devices) {
-  if (runtime.threads_per_device > 0) return runtime.threads_per_device;
-  const auto replicas = std::max<std::ptrdiff_t>(1, std::ranges::count(devices, "cpu"));
-  return std::max(1, describe_machine().processors / static_cast<int>(replicas));
-}
-
-/// One factory a device; replicas on one device share the weights of the first.
-std::vector<WorkerFactory> worker_factories(const Prepared& prepared,
-                                            const std::vector<std::string>& devices) {
-  const ResolvedConfig& config = prepared.config;
-  const int threads = threads_of_replica(config.runtime, devices);
-  const std::optional<Triple> size = clip_size(config.sampling, prepared.preprocess);
-  std::map<std::string, std::shared_ptr<Explainer>> first_on_device;
-  std::vector<WorkerFactory> factories;
-  for (const std::string& device : devices) {
-    std::shared_ptr<Explainer>& first = first_on_device[device];
-    std::shared_ptr<Explainer> explainer;
-    if (!first) {
-      first = std::make_shared<Explainer>(prepared.network, prepared.preprocess, config.explain,
-                                          DeviceOptions{.device = device, .threads = threads});
-      explainer = first;
-    } else {
-      explainer = std::make_shared<Explainer>(first->replica());
-    }
-    const auto batch_size = static_cast<std::size_t>(config.runtime.batch_size);
-    factories.push_back([explainer, size, batch_size]() -> ExplainFunction {
-      // Where the size depends on the video, the first clip warms up.
-      if (size) explainer->warm_up((*size)[0], (*size)[1], (*size)[2]);
-      return [explainer, batch_size](std::span<const Clip> clips) {
-        return explainer->explain_rows(clips, batch_size);
-      };
-    });
-  }
-  return factories;
-}
 
 std::string_view state_of(ExitCode code) {
   switch (code) {

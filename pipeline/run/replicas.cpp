@@ -1,0 +1,61 @@
+#include "pipeline/run/replicas.h"
+
+#include <algorithm>
+#include <map>
+#include <memory>
+
+#include "pipeline/run/environment.h"
+#include "stages/pyramid/explainer.h"
+
+namespace cfp {
+namespace {
+
+int threads_of_replica(const RuntimeOptions& runtime, const std::vector<std::string>& devices) {
+  if (runtime.threads_per_device > 0) return runtime.threads_per_device;
+  const auto replicas = std::max<std::ptrdiff_t>(1, std::ranges::count(devices, "cpu"));
+  return std::max(1, describe_machine().processors / static_cast<int>(replicas));
+}
+
+}  // namespace
+
+std::vector<std::string> devices_of(const RuntimeOptions& runtime) {
+  return runtime.devices.empty() ? available_devices() : runtime.devices;
+}
+
+PipelineOptions pipeline_options(const RuntimeOptions& runtime) {
+  return {.batch_size = runtime.batch_size,
+          .decode_workers =
+              runtime.decode_workers > 0 ? runtime.decode_workers : describe_machine().processors,
+          .max_batches_in_flight = runtime.max_batches_in_flight};
+}
+
+std::vector<WorkerFactory> worker_factories(const Prepared& prepared,
+                                            const std::vector<std::string>& devices) {
+  const ResolvedConfig& config = prepared.config;
+  const int threads = threads_of_replica(config.runtime, devices);
+  const std::optional<Triple> size = clip_size(config.sampling, prepared.preprocess);
+  std::map<std::string, std::shared_ptr<Explainer>> first_on_device;
+  std::vector<WorkerFactory> factories;
+  for (const std::string& device : devices) {
+    std::shared_ptr<Explainer>& first = first_on_device[device];
+    std::shared_ptr<Explainer> explainer;
+    if (!first) {
+      first = std::make_shared<Explainer>(prepared.network, prepared.preprocess, config.explain,
+                                          DeviceOptions{.device = device, .threads = threads});
+      explainer = first;
+    } else {
+      explainer = std::make_shared<Explainer>(first->replica());
+    }
+    const auto batch_size = static_cast<std::size_t>(config.runtime.batch_size);
+    factories.push_back([explainer, size, batch_size]() -> ExplainFunction {
+      // Where the size depends on the video, the first clip warms up.
+      if (size) explainer->warm_up((*size)[0], (*size)[1], (*size)[2]);
+      return [explainer, batch_size](std::span<const Clip> clips) {
+        return explainer->explain_rows(clips, batch_size);
+      };
+    });
+  }
+  return factories;
+}
+
+}  // namespace cfp

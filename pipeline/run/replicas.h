@@ -1,0 +1,22 @@
+// What a config says of devices and threads, as the pool and the pipeline take it.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "pipeline/run/batch_pipeline.h"
+#include "pipeline/run/prepare.h"
+
+namespace cfp {
+
+/// @return one entry a replica
+std::vector<std::string> devices_of(const RuntimeOptions& runtime);
+
+PipelineOptions pipeline_options(const RuntimeOptions& runtime);
+
+/// One factory a device; replicas on one device share the weights of the first.
+/// @throws ConfigError, SystemError as Explainer's constructor
+std::vector<WorkerFactory> worker_factories(const Prepared& prepared,
+                                            const std::vector<std::string>& devices);
+
+}  // namespace cfp
