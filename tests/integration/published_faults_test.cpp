@@ -122,7 +122,7 @@ TEST_F(PublishedFaults, AreEachWhatTheyAreAndNothingElseSuffers) {
   EXPECT_EQ(reasons_in(folder_ / "full.csv"), expected);
   const ProgramResult header = run_program({"check", "faulty.yaml"}, folder_.path());
   EXPECT_EQ(header.exit_code, 0) << header.out << header.err;
-  auto by_header = reasons_in(folder_ / "out/bad_clips.csv");
+  auto by_header = reasons_in(folder_ / "bad_clips.csv");
   by_header.emplace(id(3), "decode_error");
   EXPECT_EQ(by_header, expected);
   if (!with_permissions) {
@@ -137,7 +137,7 @@ TEST_F(PublishedFaults, DecideTheExitCodeByTheirNumber) {
                                              fmt::format("dataset.max_failures={}", allowed)},
                                             folder_.path());
     EXPECT_EQ(check.exit_code, allowed < faults ? 3 : 0) << check.out << check.err;
-    EXPECT_THAT(check.out, testing::HasSubstr(fmt::format("{} in out/bad_clips.csv", faults)));
+    EXPECT_THAT(check.out, testing::HasSubstr(fmt::format("{} in bad_clips.csv", faults)));
   }
 }
 
