@@ -66,6 +66,29 @@ TEST(Verbs, CheckSaysWhatARunWouldMeet) {
   EXPECT_EQ(run_program({"check", "c.yaml", "dataset.max_failures=0"}, folder.path()).exit_code, 3);
 }
 
+TEST(Verbs, CheckComparesASampleWithWhatIsPublished) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> check{"check",
+                                       CFP_SOURCE_DIR "/configs/demo.yaml",
+                                       "dataset.data_root=data",
+                                       "dataset.count=40",
+                                       "--sample",
+                                       "30"};
+  const ProgramResult good = run_program(check, folder.path());
+  EXPECT_EQ(good.exit_code, 0) << good.out << good.err;
+  EXPECT_THAT(good.out, HasSubstr("sample      30 labelled clips: top-1 "));
+  EXPECT_THAT(good.out, HasSubstr("published   top-1 99.2 %"));
+  EXPECT_THAT(good.out, testing::Not(HasSubstr("WARNING")));
+
+  // Values on another scale than the network was trained with.
+  std::vector<std::string> wrong = check;
+  wrong.emplace_back("preprocess.value_range=[0, 255]");
+  const ProgramResult bad = run_program(wrong, folder.path());
+  EXPECT_EQ(bad.exit_code, 0) << bad.out << bad.err;
+  EXPECT_THAT(bad.out, HasSubstr("WARNING     the sample is far below it"));
+  EXPECT_THAT(bad.out, HasSubstr("the order of classes"));
+}
+
 TEST(Verbs, ListNamesWhatThereIs) {
   const TemporaryFolder folder;
   const ProgramResult result = run_program({"list"}, folder.path());
