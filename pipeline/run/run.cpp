@@ -28,16 +28,22 @@ class FailureWatch {
  public:
   FailureWatch(std::int64_t rows, std::int64_t allowed) : rows_(rows), allowed_(allowed) {}
 
+  /// @param known  whether it was known before it was opened, as of a file that is not there: many
+  ///               such rows in a row are a copy with parts left out, not a sign of anything else
   /// @return whether the run may go on
-  bool go_on(bool failed) {
-    ++seen_;
+  bool go_on(bool failed, bool known) {
     if (failed) ++failed_;
+    if (!known) {
+      ++seen_;
+      if (failed) ++hopeless_;
+    }
     if (failed_ > allowed_) {
       reason_ = fmt::format(
           "more clips failed than dataset.max_failures allows: {} of {}, allowed "
           "are {}",
           failed_, rows_, allowed_);
-    } else if (failed_ == seen_ && seen_ == std::min(kHopelessRows, rows_) && allowed_ < rows_) {
+    } else if (!known && hopeless_ == seen_ && seen_ == std::min(kHopelessRows, rows_) &&
+               allowed_ < rows_) {
       reason_ = fmt::format("the first {} clips all failed", seen_);
     }
     return reason_.empty();
@@ -45,7 +51,8 @@ class FailureWatch {
   const std::string& reason() const { return reason_; }
 
  private:
-  std::int64_t rows_, allowed_, seen_ = 0, failed_ = 0;
+  std::int64_t rows_, allowed_, failed_ = 0;
+  std::int64_t seen_ = 0, hopeless_ = 0;  ///< without those that were known beforehand
   std::string reason_;
 };
 
@@ -121,7 +128,7 @@ PipelineCounts run_rows(const Prepared& prepared, const std::vector<std::string>
   const auto write = [&](const RowOutcome& row) {
     outputs.add(row);
     if (progress) row.failure ? progress->add_failed() : progress->add_done();
-    return watch.go_on(row.failure.has_value());
+    return watch.go_on(row.failure.has_value(), row.request->problem.has_value());
   };
   return run_batches(prepared.labels.rows, pipeline, decoder, pool, write,
                      [&] { return options.stop_signal() != 0; });

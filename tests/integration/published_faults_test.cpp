@@ -152,6 +152,18 @@ TEST_F(PublishedFaults, AreFoundTogetherWithThoseOfConfigAndCheckpoint) {
   EXPECT_THAT(check.out, testing::HasSubstr("dataset.max_failures"));
 }
 
+TEST_F(PublishedFaults, OfACopyWithManyMissingFilesDoNotEndTheRunAtOnce) {
+  // 60 clips that are not there come first: a copy with parts left out, nothing hopeless.
+  std::string list;
+  for (int c = 1; c <= 60; ++c) list += fmt::format("Archery/v_Archery_g00_c{:02}.avi\n", c);
+  write_text(folder_ / "annotations/testlist01.txt",
+             list + read_text(folder_ / "annotations/testlist01.txt"));
+  const ProgramResult run =
+      run_program({"run", "faulty.yaml", "dataset.max_failures=60"}, folder_.path());
+  EXPECT_EQ(run.exit_code, 0) << run.err;
+  EXPECT_EQ(read_json(folder_ / "out/run.json")["done"], 20);
+}
+
 TEST_F(PublishedFaults, AreInTheManifestThatIndexWrites) {
   plant(false);
   ASSERT_EQ(run_program({"index", "faulty.yaml"}, folder_.path()).exit_code, 0);
