@@ -286,10 +286,7 @@ PictureSequence picture_names(const List& list, const fs::path& folder) {
   for (const Entry& entry : list.entries) {
     std::error_code ignored;
     if (!entry.pictures || !fs::is_directory(folder / entry.path, ignored)) continue;
-    const MediaTree tree = find_media(folder / entry.path);
-    if (!tree.picture_folders.empty() && tree.picture_folders[0].path.empty()) {
-      return tree.picture_folders[0].pictures;
-    }
+    if (const auto pictures = pictures_of(folder / entry.path)) return *pictures;
   }
   return {.prefix = "img_", .digits = 5, .suffix = ".jpg", .first_number = 1};
 }

@@ -105,6 +105,15 @@ class Walk {
     return std::move(tree_);
   }
 
+  /// Of the root alone, without the folders in it.
+  std::optional<PictureSequence> pictures() {
+    FolderContents contents;
+    if (read(root_, /*may_stop_early*/ true, contents)) return std::nullopt;
+    take("", contents);
+    if (tree_.picture_folders.empty()) return std::nullopt;
+    return tree_.picture_folders[0].pictures;
+  }
+
  private:
   static std::string joined(const std::string& folder, const std::string& name) {
     return folder.empty() ? name : folder + "/" + name;
@@ -237,6 +246,10 @@ class Walk {
 bool has_media_extension(std::string_view name) { return is_among(kExtensions, name); }
 
 std::string media_extensions_text() { return fmt::format("{}", fmt::join(kExtensions, ", ")); }
+
+std::optional<PictureSequence> pictures_of(const fs::path& folder) {
+  return Walk(folder).pictures();
+}
 
 MediaTree find_media(const fs::path& root) {
   std::error_code error;

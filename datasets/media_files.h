@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -44,5 +45,9 @@ struct MediaTree {
 /// (`flow_x_00001.jpg`) is no picture.
 /// @throws ConfigError the root is no folder or cannot be read
 MediaTree find_media(const std::filesystem::path& root);
+
+/// @return how the pictures in a folder are called, and where they begin; absent where it is no
+///         picture folder or cannot be read. Folders in it are not visited.
+std::optional<PictureSequence> pictures_of(const std::filesystem::path& folder);
 
 }  // namespace cfp

@@ -50,6 +50,15 @@ TEST_F(FindMedia, TellsHowPicturesAreCalledAndWhereTheyBegin) {
             (PictureSequence{.prefix = "", .digits = 6, .suffix = ".PNG", .first_number = 0}));
 }
 
+TEST_F(FindMedia, TellsOfOneFolderAlone) {
+  put_pictures("outer/clip", "img_", 5, 1, 3);
+  EXPECT_EQ(pictures_of(folder_ / "outer/clip"),
+            (PictureSequence{.prefix = "img_", .digits = 5, .suffix = ".jpg", .first_number = 1}));
+  EXPECT_EQ(pictures_of(folder_ / "outer"), std::nullopt);
+  EXPECT_EQ(pictures_of(folder_ / "outer/clip/img_00001.jpg"), std::nullopt);
+  EXPECT_EQ(pictures_of(folder_ / "gone"), std::nullopt);
+}
+
 TEST_F(FindMedia, TakesPicturesBesideOtherMediaForThumbnails) {
   put("clips/a.mp4");
   put("clips/a_000417_000427.jpg");
