@@ -10,15 +10,18 @@
 namespace cfp {
 namespace fs = std::filesystem;
 
-AnnotationFiles::AnnotationFiles(const std::string& place) : place_(place), folder_(place) {
-  if (place.empty()) {
+AnnotationFiles::AnnotationFiles(const DatasetOptions& options)
+    : place_(options.annotations.empty() ? options.data_root : options.annotations),
+      folder_(place_) {
+  if (place_.empty()) {
     throw ConfigError(
         "needs annotations, the publisher's annotation file or the folder of them (or data_root, "
         "where they lie in it)");
   }
   std::error_code error;
   const fs::file_status status = fs::status(place_, error);
-  if (!fs::exists(status)) throw ConfigError(fmt::format("{}: no such file or folder", place));
+  if (!fs::exists(status))
+    throw ConfigError(fmt::format("{}: no such file or folder", place_.string()));
   if (!fs::is_directory(status)) {
     is_file_ = true;
     folder_ = place_.parent_path();

@@ -11,6 +11,7 @@
 #include <string_view>
 #include <vector>
 
+#include "datasets/dataset.h"
 #include "datasets/manifest.h"
 
 namespace cfp {
@@ -49,20 +50,20 @@ struct Annotation {
 /// The publisher's annotation files: a folder of them, or one of them by name.
 class AnnotationFiles {
  public:
-  /// @param place  `dataset.annotations`, or the data root where that is not given
+  /// Those of `annotations`, or of `data_root` where that is not given.
   /// @throws ConfigError there is no such file or folder
-  explicit AnnotationFiles(const std::string& place);
+  explicit AnnotationFiles(const DatasetOptions& options);
 
-  /// @param names  of files relative to the folder, best first. Where `place` is a file itself, its
-  ///               own name decides nothing: it is what was meant
+  /// @param names  of files relative to the folder, best first. Where `annotations` is a file
+  ///               itself, its name decides nothing: it is what was meant
   /// @throws ConfigError none of them is there; the message lists them
   std::filesystem::path find(const std::vector<std::string>& names) const;
 
-  /// As find(), for files that stand beside the main one: `place` itself is never meant.
+  /// As find(), for files that stand beside the main one.
   std::filesystem::path find_beside(const std::vector<std::string>& names) const;
   std::optional<std::filesystem::path> find_if_there(const std::vector<std::string>& names) const;
 
-  /// Whether `place` is a single file with this extension, in lower case: `.json`.
+  /// Whether `annotations` is a single file with this extension, in lower case: `.json`.
   bool is_file_of(std::string_view extension) const;
   const std::filesystem::path& place() const { return place_; }
 

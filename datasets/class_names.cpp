@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 #include <unordered_map>
 
 #include <fmt/format.h>
@@ -94,7 +95,13 @@ std::optional<std::vector<NumberedLine>> by_number(const std::vector<NumberedLin
   const auto count = static_cast<std::int64_t>(names.size());
   if (lowest < 0 || lowest > 1 || names.rbegin()->first != lowest + count - 1) return std::nullopt;
   std::vector<NumberedLine> ordered;
-  for (auto& [number, name] : names) ordered.push_back(std::move(name));
+  std::set<std::string> different;
+  for (auto& [number, name] : names) {
+    different.insert(normalise_class_name(name.text));
+    ordered.push_back(std::move(name));
+  }
+  // `class 0`, `class 1`, …: there the number is what tells the names apart.
+  if (different.size() < ordered.size()) return std::nullopt;
   return ordered;
 }
 

@@ -110,6 +110,10 @@ std::string csv_field(std::string_view text);
 
 /// @return the text without blanks and tabs at its ends
 std::string_view trim(std::string_view text);
+/// @return the words of a line, between blanks and tabs
+std::vector<std::string_view> words_of(std::string_view line);
+/// @return the text with A to Z as a to z; other bytes stay
+std::string ascii_lower(std::string_view text);
 /// @return the whole text as a decimal integer; absent where it is none or does not fit
 std::optional<std::int64_t> parse_integer(std::string_view text);
 /// @return the whole text as a finite decimal number; absent where it is none

@@ -43,16 +43,6 @@ std::string session_of(std::string_view without_frames) {
   return std::string(without_frames);
 }
 
-std::vector<std::string_view> words_of(std::string_view line) {
-  std::vector<std::string_view> words;
-  for (std::string_view rest = trim(line); !rest.empty(); rest = trim(rest)) {
-    const std::size_t end = std::min(rest.find_first_of(" \t"), rest.size());
-    words.push_back(rest.substr(0, end));
-    rest.remove_prefix(end);
-  }
-  return words;
-}
-
 class Lines {
  public:
   Lines(const fs::path& path, const std::vector<LabelHead>& heads) : lines_(path), heads_(heads) {}
@@ -113,8 +103,7 @@ class Lines {
 }  // namespace
 
 Annotation read_egtea(const DatasetOptions& options) {
-  const AnnotationFiles files(options.annotations.empty() ? options.data_root
-                                                          : options.annotations);
+  const AnnotationFiles files(options);
   const std::string split = choose("split", options.split, {"test", "train"});
   const int id = checked_split_id(options.split_id);
   choose("head", options.head, {"action", "verb", "noun"});

@@ -34,8 +34,7 @@ void keep_unseen(Annotation& annotation, const AnnotationFiles& files, const std
 }  // namespace
 
 Annotation read_epic100(const DatasetOptions& options) {
-  const AnnotationFiles files(options.annotations.empty() ? options.data_root
-                                                          : options.annotations);
+  const AnnotationFiles files(options);
   const std::string split = choose("split", options.split, {"validation", "train", "test"});
   const std::string head = choose("head", options.head, {"verb", "noun", "action"});
   const std::string subset = choose("subset", options.subset, {"all", "tail", "unseen"});

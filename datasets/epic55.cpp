@@ -41,8 +41,7 @@ void keep_many_shot(Annotation& annotation, const AnnotationFiles& files, const 
 }  // namespace
 
 Annotation read_epic55(const DatasetOptions& options) {
-  const AnnotationFiles files(options.annotations.empty() ? options.data_root
-                                                          : options.annotations);
+  const AnnotationFiles files(options);
   const std::string split = choose("split", options.split, {"train", "test_s1", "test_s2"});
   const std::string head = choose("head", options.head, {"verb", "noun", "action"});
   const std::string subset = choose("subset", options.subset, {"all", "many_shot"});

@@ -77,8 +77,7 @@ void read_class(const fs::path& path, const std::string& name, int label, const 
 }  // namespace
 
 Annotation read_hmdb51(const DatasetOptions& options) {
-  const AnnotationFiles files(options.annotations.empty() ? options.data_root
-                                                          : options.annotations);
+  const AnnotationFiles files(options);
   const std::string split = choose("split", options.split, {"test", "train", "unused", "all"});
   const int id = checked_split_id(options.split_id);
   if (files.is_file_of(".json")) {

@@ -94,8 +94,7 @@ std::vector<std::string> class_names(const DatasetOptions& options, const Annota
 }  // namespace
 
 Annotation read_kinetics(const DatasetOptions& options, int classes) {
-  const AnnotationFiles files(options.annotations.empty() ? options.data_root
-                                                          : options.annotations);
+  const AnnotationFiles files(options);
   const std::string split = choose("split", options.split, {"val", "train", "test"});
   if (files.is_file_of(".json")) {
     Annotation annotation = read_database_json(files.place(), split, options.class_names);

@@ -40,17 +40,6 @@ struct List {
   }
 };
 
-std::vector<std::string_view> words_of(std::string_view line) {
-  std::vector<std::string_view> words;
-  for (std::size_t begin; (begin = line.find_first_not_of(" \t")) != std::string_view::npos;) {
-    line.remove_prefix(begin);
-    const std::size_t end = std::min(line.find_first_of(" \t"), line.size());
-    words.push_back(line.substr(0, end));
-    line.remove_prefix(end);
-  }
-  return words;
-}
-
 /// The separator of a CSV header with a column `path`; 0 where the line is no such header.
 char header_separator(std::string_view line) {
   for (const char separator : {',', ';', '\t'}) {

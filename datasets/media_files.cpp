@@ -15,6 +15,7 @@
 #include <fmt/ranges.h>
 #include <sys/stat.h>
 
+#include "datasets/csv.h"
 #include "stages/core/errors.h"
 
 namespace cfp {
@@ -40,12 +41,7 @@ constexpr std::int64_t kPicturesRead = 64;
 /// The extension in lower case; empty where there is none.
 std::string extension_of(std::string_view name) {
   const std::size_t dot = name.rfind('.');
-  if (dot == std::string_view::npos) return {};
-  std::string extension(name.substr(dot));
-  std::ranges::transform(extension, extension.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return extension;
+  return dot == std::string_view::npos ? std::string() : ascii_lower(name.substr(dot));
 }
 
 template <std::size_t N>

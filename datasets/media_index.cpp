@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 
 #include "datasets/class_names.h"
+#include "datasets/csv.h"
 #include "datasets/media_files.h"
 #include "stages/core/errors.h"
 
@@ -27,14 +28,6 @@ struct Medium {
   const PictureSequence* pictures = nullptr;  ///< for kPictures
   bool is_used = false;                       ///< some clip lies in it
 };
-
-std::string lower_case(std::string_view text) {
-  std::string lower(text);
-  std::ranges::transform(lower, lower.begin(), [](char c) {
-    return c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
-  });
-  return lower;
-}
 
 /// The last part of a path, without the extension of a video.
 std::string stem_of(const std::string& path) {
@@ -90,7 +83,7 @@ class MediaIndex {
   void add(Medium medium) { media_.push_back(std::move(medium)); }
 
   std::string key(std::string_view stem) const {
-    return annotation_.ignores_case ? lower_case(stem) : std::string(stem);
+    return annotation_.ignores_case ? ascii_lower(stem) : std::string(stem);
   }
 
   void note_full_matches() {

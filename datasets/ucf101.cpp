@@ -45,8 +45,7 @@ AnnotatedClip read_line(const LineReader& lines, std::string_view line,
 }  // namespace
 
 Annotation read_ucf101(const DatasetOptions& options) {
-  const AnnotationFiles files(options.annotations.empty() ? options.data_root
-                                                          : options.annotations);
+  const AnnotationFiles files(options);
   const std::string split = choose("split", options.split, {"test", "train"});
   const int id = checked_split_id(options.split_id);
   if (files.is_file_of(".json")) {

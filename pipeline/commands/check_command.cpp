@@ -15,12 +15,10 @@
 namespace cfp {
 namespace {
 
-namespace fs = std::filesystem;
-
 struct Arguments {
   ConfigArguments config;
   std::string probe = "header";
-  std::string bad_clips;  ///< empty: in the work_dir
+  std::string bad_clips = "bad_clips.csv";
   std::int64_t sample = 0;
 };
 
@@ -98,15 +96,11 @@ void check_files(const Manifest& manifest, const ResolvedConfig& config, const A
     fmt::print("  {:<15} {}, which are explained by what the network predicts\n",
                to_string(FailureReason::kNoLabel), unlabelled);
   }
-  const fs::path file = arguments.bad_clips.empty()
-                            ? fs::path(config.output.work_dir) / "bad_clips.csv"
-                            : fs::path(arguments.bad_clips);
-  std::error_code ignored;
-  if (file.has_parent_path()) fs::create_directories(file.parent_path(), ignored);
-  write_bad_clips(file, manifest, check);
+  write_bad_clips(arguments.bad_clips, manifest, check);
   const auto rows = static_cast<std::int64_t>(manifest.rows.size());
   const std::int64_t allowed = config.max_failures.allowed(rows);
-  fmt::print("bad clips   {} in {}; up to {} may fail\n", check.bad(), file.string(), allowed);
+  fmt::print("bad clips   {} in {}; up to {} may fail\n", check.bad(), arguments.bad_clips,
+             allowed);
   if (check.bad() > allowed) {
     findings.note(ExitCode::kTooManyFailures,
                   fmt::format("dataset.max_failures: {} of {} clips have a problem, {} are allowed",
@@ -165,8 +159,8 @@ void add_check(CLI::App& app, Command& command) {
                    "What is read of each media file: none, header or full (decodes everything)")
       ->check(CLI::IsMember({"none", "header", "full"}))
       ->capture_default_str();
-  verb->add_option("--bad-clips", arguments->bad_clips,
-                   "Where the list of bad clips goes; without it bad_clips.csv in output.work_dir");
+  verb->add_option("--bad-clips", arguments->bad_clips, "The list of bad clips to write")
+      ->capture_default_str();
   verb->add_option("--sample", arguments->sample,
                    "Run so many labelled clips, and compare top-1 with what is published")
       ->check(CLI::PositiveNumber);

@@ -106,6 +106,8 @@ SamplingOptions sampling_options(const ConfigValues& values) {
   options.clip_len = number_or_zero(values, "sampling.clip_len");
   options.frame_interval = number_or_zero(values, "sampling.frame_interval");
   options.num_clips = number_or_zero(values, "sampling.num_clips");
+  options.crops = number_or_zero(values, "sampling.crops");
+  if (options.crops == 2) values.fail("sampling.crops", "1 or 3 crops can be taken, got 2");
   options.policy = values.is_word("sampling.policy", "uniform") ? SamplingPolicy::kUniform
                    : values.is_word("sampling.policy", "dense") ? SamplingPolicy::kDense
                                                                 : SamplingPolicy::kCenter;

@@ -14,9 +14,6 @@ constexpr ValueKind kInteger = ValueKind::kInteger;
 constexpr ValueKind kReal = ValueKind::kReal;
 constexpr ValueKind kText = ValueKind::kText;
 
-// Data sets with an adapter of their own.
-#define CFP_PUBLISHED "kinetics400 kinetics600 kinetics700 ucf101 hmdb51 epic55 epic100 egtea"
-
 Keys general_keys() {
   return {
       {.path = "name",
@@ -28,6 +25,9 @@ Keys general_keys() {
 }
 
 Keys dataset_keys() {
+  // Data sets with an adapter of their own.
+  const std::string published =
+      "kinetics400 kinetics600 kinetics700 ucf101 hmdb51 epic55 epic100 egtea";
   return {
       {.path = "dataset.type",
        .words = {"folder", "list", "manifest", "moving_shapes", "kinetics400", "kinetics600",
@@ -46,12 +46,12 @@ Keys dataset_keys() {
       {.path = "dataset.annotations",
        .kinds = {kText},
        .default_yaml = "null",
-       .only_with = CFP_PUBLISHED,
+       .only_with = published,
        .meaning = "The publisher's annotation file, or the folder of them; unset: data_root."},
       {.path = "dataset.split",
        .words = {"train", "val", "validation", "test", "test_s1", "test_s2", "unused", "all"},
        .default_yaml = "null",
-       .only_with = "list moving_shapes " CFP_PUBLISHED,
+       .only_with = "list moving_shapes " + published,
        .meaning = "Which part; unset: val (kinetics), test (ucf101, hmdb51, egtea, moving_shapes), "
                   "train (epic55), validation (epic100). With `list` of a `.json` file alone."},
       {.path = "dataset.split_id",
@@ -77,7 +77,7 @@ Keys dataset_keys() {
       {.path = "dataset.media",
        .words = {"any", "video", "pictures"},
        .default_yaml = "any",
-       .only_with = "folder " CFP_PUBLISHED,
+       .only_with = "folder " + published,
        .meaning = "What clips are read from; any: a video where there is one, else a folder of "
                   "pictures."},
       {.path = "dataset.picture_fps",
@@ -87,7 +87,7 @@ Keys dataset_keys() {
        .above_minimum = true,
        .maximum = 1000,
        .unit = "pictures a second",
-       .only_with = "folder list " CFP_PUBLISHED,
+       .only_with = "folder list " + published,
        .meaning = "Rate at which folders of pictures were taken from the videos; unset: the "
                   "publisher's, else 25."},
       {.path = "dataset.file",
@@ -217,6 +217,14 @@ Keys sampling_keys() {
        .maximum = 1024,
        .unit = "clips",
        .meaning = "Clips taken from each video; 1 with policy `center`."},
+      {.path = "sampling.crops",
+       .kinds = {kInteger},
+       .default_yaml = "1",
+       .minimum = 1,
+       .maximum = 3,
+       .unit = "crops",
+       .meaning = "1: the middle of each clip; 3: also both ends of its longer side, as views of "
+                  "their own."},
       {.path = "sampling.policy",
        .words = {"center", "uniform", "dense"},
        .default_yaml = "center",

@@ -30,15 +30,26 @@ class FailureWatch {
  public:
   /// @param rows     of the whole run, be it in shards or not
   /// @param earlier  what the folder held already
-  FailureWatch(std::int64_t rows, std::int64_t allowed, const EarlierRun& earlier)
-      : rows_(rows), allowed_(allowed), seen_(earlier.rows()), failed_(earlier.failed) {
+  /// @param known    rows of `earlier` whose failure was known before they were opened
+  FailureWatch(std::int64_t rows, std::int64_t allowed, const EarlierRun& earlier,
+               std::int64_t known)
+      : rows_(rows),
+        allowed_(allowed),
+        failed_(earlier.failed),
+        seen_(earlier.rows() - known),
+        hopeless_(earlier.failed - known) {
     judge();
   }
 
+  /// @param known  whether it was known before it was opened, as of a file that is not there: many
+  ///               such rows in a row are a copy with parts left out, not a sign of anything else
   /// @return whether the run may go on
-  bool go_on(bool failed) {
-    ++seen_;
+  bool go_on(bool failed, bool known) {
     if (failed) ++failed_;
+    if (!known) {
+      ++seen_;
+      if (failed) ++hopeless_;
+    }
     judge();
     return reason_.empty();
   }
@@ -51,13 +62,13 @@ class FailureWatch {
           "more clips failed than dataset.max_failures allows: {} of {}, allowed "
           "are {}",
           failed_, rows_, allowed_);
-    } else if (failed_ > 0 && failed_ == seen_ && seen_ == std::min(kHopelessRows, rows_) &&
-               allowed_ < rows_) {
+    } else if (hopeless_ == seen_ && seen_ == kHopelessRows && allowed_ < rows_) {
       reason_ = fmt::format("the first {} clips all failed", seen_);
     }
   }
 
-  std::int64_t rows_, allowed_, seen_, failed_;
+  std::int64_t rows_, allowed_, failed_;
+  std::int64_t seen_, hopeless_;  ///< without those that were known beforehand
   std::string reason_;
 };
 
@@ -84,7 +95,10 @@ class Session {
     outputs_.begin();
     warn_if_slow();
     const auto all_rows = static_cast<std::int64_t>(prepared_.labels.rows.size());
-    FailureWatch watch(all_rows, prepared_.config.max_failures.allowed(all_rows), earlier);
+    const auto known = std::ranges::count_if(
+        rows_.first(static_cast<std::size_t>(earlier.rows())),
+        [](const ClipRequest& row) { return row.problem.has_value(); });
+    FailureWatch watch(all_rows, prepared_.config.max_failures.allowed(all_rows), earlier, known);
     try {
       explain(earlier, watch);
       outputs_.finish_tables();
@@ -175,7 +189,7 @@ class Session {
       ++(row.failure ? advance.failed : advance.done);
       folder_.set(advance);
       if (progress) row.failure ? progress->add_failed() : progress->add_done();
-      return watch.go_on(row.failure.has_value());
+      return watch.go_on(row.failure.has_value(), row.request->problem.has_value());
     };
     return run_batches(left, pipeline, decoder_, pool, write,
                        [&] { return options_.stop_signal() != 0; });

@@ -91,8 +91,9 @@ bool has_hole(const AVCodecParameters& codec, const AVPacket& packet) {
   const int prefix = length_bytes(codec);
   if (prefix == 0) return false;
   return any_unit(bytes_of(packet), prefix, [](Bytes unit) {
-    const auto hole = std::ranges::search_n(unit, kCertainlyNoCode, std::uint8_t{0});
-    return std::ranges::any_of(hole.begin(), unit.end(), [](std::uint8_t b) { return b != 0; });
+    // Not std::ranges::search_n: clang 14 cannot read GCC 12's.
+    const auto hole = std::search_n(unit.begin(), unit.end(), kCertainlyNoCode, std::uint8_t{0});
+    return std::any_of(hole, unit.end(), [](std::uint8_t b) { return b != 0; });
   });
 }
 

@@ -35,10 +35,13 @@ TEST(Verbs, ConfigShowsWhereEachValueCameFrom) {
 
 TEST(Verbs, EveryShippedConfigIsValid) {
   const TemporaryFolder folder;
-  for (const auto& entry : std::filesystem::directory_iterator(CFP_SOURCE_DIR "/configs")) {
-    if (entry.path().extension() != ".yaml") continue;
-    const ProgramResult result = run_program({"config", entry.path().string()}, folder.path());
-    EXPECT_EQ(result.exit_code, 0) << entry.path() << ": " << result.err;
+  for (const char* place : {"/configs", "/configs/published"}) {
+    for (const auto& entry :
+         std::filesystem::directory_iterator(CFP_SOURCE_DIR + std::string(place))) {
+      if (entry.path().extension() != ".yaml") continue;
+      const ProgramResult result = run_program({"config", entry.path().string()}, folder.path());
+      EXPECT_EQ(result.exit_code, 0) << entry.path() << ": " << result.err;
+    }
   }
   for (const auto& entry : std::filesystem::directory_iterator(CFP_SOURCE_DIR "/configs/_base_")) {
     const ProgramResult result =
@@ -56,11 +59,34 @@ TEST(Verbs, CheckSaysWhatARunWouldMeet) {
   write_text(folder / "c.yaml", tiny_config("{type: folder, data_root: clips, max_failures: 1}"));
   const ProgramResult good = run_program({"check", "c.yaml"}, folder.path());
   EXPECT_EQ(good.exit_code, 0) << good.err;
-  EXPECT_THAT(good.out, HasSubstr("1 of 2 can be opened; up to 1 may fail"));
+  EXPECT_THAT(good.out, HasSubstr("1 of 2 clips have no problem"));
   EXPECT_THAT(good.out, HasSubstr("unreadable"));
   EXPECT_THAT(good.out, HasSubstr("resnet50_3d, 5 classes, RANDOM WEIGHTS"));
   EXPECT_FALSE(std::filesystem::exists(folder / "out")) << "a check wrote results";
   EXPECT_EQ(run_program({"check", "c.yaml", "dataset.max_failures=0"}, folder.path()).exit_code, 3);
+}
+
+TEST(Verbs, CheckComparesASampleWithWhatIsPublished) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> check{"check",
+                                       CFP_SOURCE_DIR "/configs/demo.yaml",
+                                       "dataset.data_root=data",
+                                       "dataset.count=40",
+                                       "--sample",
+                                       "30"};
+  const ProgramResult good = run_program(check, folder.path());
+  EXPECT_EQ(good.exit_code, 0) << good.out << good.err;
+  EXPECT_THAT(good.out, HasSubstr("sample      30 labelled clips: top-1 "));
+  EXPECT_THAT(good.out, HasSubstr("published   top-1 99.2 %"));
+  EXPECT_THAT(good.out, testing::Not(HasSubstr("WARNING")));
+
+  // Values on another scale than the network was trained with.
+  std::vector<std::string> wrong = check;
+  wrong.emplace_back("preprocess.value_range=[0, 255]");
+  const ProgramResult bad = run_program(wrong, folder.path());
+  EXPECT_EQ(bad.exit_code, 0) << bad.out << bad.err;
+  EXPECT_THAT(bad.out, HasSubstr("WARNING     the sample is far below it"));
+  EXPECT_THAT(bad.out, HasSubstr("the order of classes"));
 }
 
 TEST(Verbs, ListNamesWhatThereIs) {

@@ -44,11 +44,6 @@ class LoadNetwork : public testing::Test {
     write_safetensors(path, weights, {});
     return path;
   }
-  std::string text_file(std::string_view text) {
-    const std::string path = folder_ / "names.txt";
-    write_bytes(path, text);
-    return path;
-  }
   TemporaryFolder folder_;
 };
 
@@ -87,11 +82,10 @@ TEST_F(LoadNetwork, TakesOptionsForAFileThatSaysNothing) {
 }
 
 TEST_F(LoadNetwork, NeedsNoOptionsForAConvertedFile) {
-  const std::string names = text_file("left\nright\n\"up, down\"\n");
   const std::string path = folder_ / "converted.safetensors";
   const Network written = convert_checkpoint(bare_file(), path,
                                              {.type = "resnet50_3d",
-                                              .class_names = names,
+                                              .class_names = {"left", "right", "up, down"},
                                               .preset = "demo",
                                               .input_size = kSmallSize,
                                               .overrides = small_overrides()});

@@ -1,5 +1,6 @@
 // The publishers' annotation files: what is read from the real ones, and what is refused.
 // tests/integration/published_rows.py compares every row with parsers of its own.
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
@@ -105,6 +106,37 @@ TEST(PublishedFrames, OfEpicAreTheTimesAtTheRateOfThePictures) {
     }
   }
   EXPECT_LT(differing, rows / 50) << "of " << rows;
+}
+
+TEST(PublishedTables, OfVideosSayThatFrameNumbersAreNotFrames) {
+  CFP_SKIP_WITHOUT(test::test_data() / "annotations");
+  std::map<std::string, int> videos_at;  // by rate
+  CsvTable epic55(published("epic55/EPIC_video_info.csv"));
+  while (epic55.next()) ++videos_at[epic55.at("fps").substr(0, 5)];
+  EXPECT_EQ(videos_at,
+            (std::map<std::string, int>{{"29.97", 4}, {"47.95", 4}, {"59.94", 423}, {"90.0", 1}}));
+  int old_videos = 0, new_videos = 0;
+  CsvTable epic100(published("epic100/EPIC_100_video_info.csv"));
+  while (epic100.next()) {
+    const bool is_new = epic_picture_fps(epic100.at("video_id")) == 50;
+    ++(is_new ? new_videos : old_videos);
+    EXPECT_EQ(is_new, epic100.at("fps").starts_with("50")) << epic100.at("video_id");
+  }
+  EXPECT_EQ(old_videos, 432);
+  EXPECT_EQ(new_videos, 268);
+}
+
+TEST(PublishedTables, OfEgteasRawActionsHaveEveryFieldInEveryRow) {
+  CFP_SKIP_WITHOUT(test::test_data() / "annotations");
+  CsvTable table(published("egtea/action_annotation/raw_annotations/action_labels.csv"), ';');
+  int rows = 0;
+  for (; table.next(); ++rows) {
+    const std::string clip(trim(table.at("Clip Prefix (Unique)")));
+    EXPECT_EQ(clip, fmt::format("{}-{}-{}", trim(table.at("Video Session")),
+                                trim(table.at("Starting Time (ms)")),
+                                trim(table.at("Ending Time (ms)"))));
+  }
+  EXPECT_EQ(rows, 399) << "400 lines with the header";
 }
 
 // -------------------------------------------------------------------------------- refusals

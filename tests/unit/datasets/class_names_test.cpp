@@ -50,6 +50,7 @@ TEST(ReadClassList, ReadsTheFormsThatAreAround) {
   EXPECT_THAT(read("id,key,instances\n1,put,\"['put', 'pose']\"\n0,take,['take']\n"),
               ElementsAre("take", "put"));
   EXPECT_THAT(read("3 point turn\nswim\n"), ElementsAre("3 point turn", "swim"));
+  EXPECT_THAT(read("class 0\nclass 1\n"), ElementsAre("class 0", "class 1"));
   EXPECT_THAT(read("5 a\n9 b\n"), ElementsAre("5 a", "9 b")) << "no count: names";
 }
 

@@ -68,6 +68,48 @@ TEST(SelectRows, RefusesWhatSelectsNothing) {
   EXPECT_THAT(refusal(true, {.max_per_class = -1}), HasSubstr("select.max_per_class is -1"));
 }
 
+TEST(SelectRows, KeepsTheFirstOfAllAndOfEachClass) {
+  EXPECT_EQ(ids(select_rows(seven_rows(true), {.max_clips = 3})), "abc");
+  EXPECT_EQ(ids(select_rows(seven_rows(true), {.classes = {"jump"}, .max_clips = 1})), "c");
+  EXPECT_EQ(ids(select_rows(seven_rows(true), {.max_per_class = 1, .max_clips = 3})), "abc");
+}
+
+TEST(SelectRows, ShufflesByASeedAlone) {
+  const Manifest shuffled = select_rows(seven_rows(true), {.shuffled = true, .seed = 1});
+  std::string sorted = ids(shuffled);
+  EXPECT_NE(sorted, "abcdefg");
+  EXPECT_EQ(sorted, ids(select_rows(seven_rows(true), {.shuffled = true, .seed = 1})));
+  EXPECT_NE(sorted, ids(select_rows(seven_rows(true), {.shuffled = true, .seed = 2})));
+  // The first of a shuffled order are its first, and rows count anew.
+  EXPECT_EQ(ids(select_rows(seven_rows(true), {.max_clips = 2, .shuffled = true, .seed = 1})),
+            sorted.substr(0, 2));
+  EXPECT_EQ(shuffled.rows[3].row, 3);
+  std::ranges::sort(sorted);
+  EXPECT_EQ(sorted, "abcdefg");
+  // Rows that go leave the order of the others as it was.
+  Manifest fewer = seven_rows(true);
+  fewer.rows.erase(fewer.rows.begin());
+  std::string without_a = ids(shuffled);
+  std::erase(without_a, 'a');
+  EXPECT_EQ(ids(select_rows(fewer, {.shuffled = true, .seed = 1})), without_a);
+}
+
+TEST(LoadDataset, NotesTheFilesAboutItsClips) {
+  const test::TemporaryFolder folder;
+  test::write_file(folder / "list.csv", "path,label,clip_id\na.mp4,0,P01-R01-Pizza-1-2\n");
+  test::write_file(folder / "gaze/P01-R01-Pizza.txt", "");
+  std::filesystem::create_directories(folder / "masks/P01-R01-Pizza-1-2");
+  const Manifest manifest = load_dataset({.type = "list",
+                                          .file = (folder / "list.csv").string(),
+                                          .gaze_root = (folder / "gaze").string(),
+                                          .boxes = "boxes.csv",
+                                          .masks_root = (folder / "masks").string()});
+  EXPECT_EQ(manifest.rows[0].references,
+            (ClipReferences{.gaze = (folder / "gaze/P01-R01-Pizza.txt").string(),
+                            .boxes = "boxes.csv",
+                            .masks = (folder / "masks/P01-R01-Pizza-1-2").string()}));
+}
+
 TEST(LoadDataset, NamesTheTypesThereAre) {
   EXPECT_THAT(dataset_types(),
               testing::IsSupersetOf({"egtea", "epic100", "epic55", "folder", "hmdb51",

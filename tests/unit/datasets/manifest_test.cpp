@@ -61,6 +61,45 @@ TEST(Manifest, IsReadAlikeByPython) {
   EXPECT_EQ(paths, expected);
 }
 
+TEST(Manifest, ReadsBackEverythingThatARowMayHave) {
+  const TemporaryFolder folder;
+  Manifest manifest = awkward_manifest();
+  manifest.heads = {{"verb", {"take", "put"}}, {"noun", {"a, b", "c"}}};
+  const std::vector<std::vector<std::optional<int>>> labels{{0, 1}, {1, {}}, {{}, 0}, {{}, {}}};
+  for (std::size_t i = 0; i < labels.size(); ++i) manifest.rows[i].labels = labels[i];
+  manifest.rows[0].media.pictures = PictureSequence{.prefix = "a,%d\"",
+                                                    .digits = 10,
+                                                    .suffix = ".jpg",
+                                                    .first_number = 0,
+                                                    .fps = 29.97,
+                                                    .start_number = 8,
+                                                    .stop_number = 202};
+  manifest.rows[1].media.in_pieces = true;
+  manifest.rows[1].references = {"gaze.txt", "boxes, too.csv", "masks"};
+  manifest.rows[2].problem = {FailureReason::kDuplicate, "two\nlines"};
+  manifest.rows[3].facts = MediaFacts{1LL << 40, 1'700'000'000, 456, 256, 1652.152817, 59.94};
+  write_manifest(folder / "manifest.csv", manifest);
+  const Manifest again = read_manifest(folder / "manifest.csv");
+  EXPECT_EQ(again.rows, manifest.rows);
+  EXPECT_EQ(again.heads, manifest.heads);
+  EXPECT_EQ(again.hash(), manifest.hash());
+}
+
+TEST(Manifest, RefusesColumnsThatMakeNoSense) {
+  const TemporaryFolder folder;
+  const auto refusal = [&](const std::string& columns, const std::string& fields) {
+    write_file(folder / "m.csv", "row,clip_id,path,start_s,end_s,label,class_name," + columns +
+                                     "\n0,a,a.mp4,,,,," + fields + "\n");
+    return message_of<ConfigError>([&] { read_manifest(folder / "m.csv"); });
+  };
+  EXPECT_THAT(refusal("status,message", "broken,"), HasSubstr("m.csv:2: status is 'broken'"));
+  EXPECT_THAT(refusal("picture_fps", "0"), HasSubstr("picture_fps must be above 0"));
+  EXPECT_THAT(refusal("picture_fps,picture_prefix", "1,../x"), HasSubstr("without a slash"));
+  EXPECT_THAT(refusal("picture_fps,picture_digits", "1,99999"), HasSubstr("picture_digits is"));
+  EXPECT_THAT(refusal("verb_label,verb", "-1,x"), HasSubstr("verb_label is '-1'"));
+  EXPECT_THAT(refusal("bytes", "many"), HasSubstr("bytes is 'many'"));
+}
+
 TEST(Manifest, KeepsLabelsWithoutNames) {
   const TemporaryFolder folder;
   Manifest manifest;
