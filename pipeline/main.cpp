@@ -59,6 +59,8 @@ ExitCode run_command_line(int count, char** words) {
   add_run(app, command_line(count, words), command);
   add_check(app, command);
   add_index(app, command);
+  add_status(app, command);
+  add_merge(app, command);
   add_render(app, command);
   add_export_graph(app, command);
   add_config(app, command);

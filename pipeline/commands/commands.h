@@ -26,6 +26,8 @@ void add_config(CLI::App& app, Command& command);
 void add_list(CLI::App& app, Command& command);
 void add_inspect(CLI::App& app, Command& command);
 void add_convert(CLI::App& app, Command& command);
+void add_merge(CLI::App& app, Command& command);
+void add_status(CLI::App& app, Command& command);
 void add_render(CLI::App& app, Command& command);
 void add_export_graph(CLI::App& app, Command& command);
 void add_doctor(CLI::App& app, Command& command);

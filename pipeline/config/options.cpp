@@ -213,6 +213,8 @@ ExplainOptions explain_options(const ConfigValues& values) {
   options.tubes = values.is_word("explain.tubes", "none")       ? TubeKind::kNone
                   : values.is_word("explain.tubes", "weighted") ? TubeKind::kWeighted
                                                                 : TubeKind::kExcitation;
+  // What is not kept would be missing when statistics are gathered from the parts.
+  if (values.is_word("output.tubes", "none")) options.tubes = TubeKind::kNone;
   options.views = values.is_word("explain.views", "averaged") ? ViewPyramids::kAveraged
                                                               : ViewPyramids::kSeparate;
   return options;
@@ -299,10 +301,12 @@ ResolvedConfig resolve_config(ConfigValues values) {
                     .decode_workers = number_or_zero(known, "runtime.decode_workers"),
                     .max_batches_in_flight = number_or_zero(known, "runtime.max_batches_in_flight"),
                     .threads_per_device = number_or_zero(known, "runtime.threads_per_device"),
-                    .clip_timeout_s = known.real("runtime.clip_timeout_s")};
+                    .clip_timeout_s = known.real("runtime.clip_timeout_s"),
+                    .grace_s = known.real("runtime.grace_s")};
   config.output = {.work_dir = known.text("output.work_dir"),
                    .overwrite = known.boolean("output.overwrite"),
                    .tubes = !known.is_word("output.tubes", "none"),
+                   .part_clips = number_or_zero(known, "output.part_clips"),
                    .summary_clips = number_or_zero(known, "output.summary_clips"),
                    .render = number_or_zero(known, "output.render")};
   return config;

@@ -37,12 +37,14 @@ struct RuntimeOptions {
   int max_batches_in_flight = 4;
   int threads_per_device = 0;  ///< 0: the processors shared among the CPU replicas
   double clip_timeout_s = 60;
+  double grace_s = 20;  ///< to finish what is in flight when a signal stops the run
 };
 
 struct OutputOptions {
   std::string work_dir;
   bool overwrite = false;
   bool tubes = true;
+  int part_clips = 64;  ///< bound of the clips of a part
   int summary_clips = 8;
   int render = 0;  ///< clips that are rendered at the end
 };

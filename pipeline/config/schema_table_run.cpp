@@ -245,6 +245,16 @@ Keys runtime_keys() {
        .unit = "seconds",
        .changes_results = false,
        .meaning = "Longest time that decoding one clip may take; beyond it the clip is a failure."},
+      {.path = "runtime.grace_s",
+       .kinds = {kReal},
+       .default_yaml = "20",
+       .minimum = 0,
+       .maximum = 86'400,
+       .unit = "seconds",
+       .changes_results = false,
+       .meaning =
+           "After a signal: how long clips in flight are waited for, before what is finished "
+           "is written and the run ends, to be resumed."},
   };
 }
 
@@ -259,7 +269,9 @@ Keys output_keys() {
        .kinds = {kBoolean},
        .default_yaml = "false",
        .changes_results = false,
-       .meaning = "Whether the results of an earlier run in the same folder may be replaced."},
+       .meaning =
+           "Whether the results of an earlier run in the same folder are removed first, as by "
+           "`cfp run --fresh`; else the run goes on from them."},
       {.path = "output.edges",
        .kinds = {kBoolean},
        .default_yaml = "true",
@@ -267,7 +279,16 @@ Keys output_keys() {
       {.path = "output.tubes",
        .words = {"none", "float32"},
        .default_yaml = "float32",
-       .meaning = "How tubes are stored."},
+       .meaning = "How tubes are stored; none: they are not computed either."},
+      {.path = "output.part_clips",
+       .kinds = {kInteger},
+       .default_yaml = "64",
+       .minimum = 1,
+       .maximum = 1'000'000,
+       .unit = "clips",
+       .changes_results = false,
+       .meaning = "Clips of one HDF5 part, rounded up to whole batches: what a run that is killed "
+                  "loses at most, besides the clips in flight."},
       {.path = "output.summary_clips",
        .kinds = {kInteger},
        .default_yaml = "8",

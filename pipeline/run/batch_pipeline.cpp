@@ -1,5 +1,6 @@
 #include "pipeline/run/batch_pipeline.h"
 
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <semaphore>
@@ -17,6 +18,9 @@ namespace cfp {
 namespace {
 
 namespace tbb = oneapi::tbb;
+
+/// Between two looks at whether a stop has been asked for.
+constexpr std::chrono::milliseconds kLook{50};
 
 /// A row on its way. Exactly one of: clips, a failure, given up.
 struct RowInWork {
@@ -97,8 +101,9 @@ class Pipeline {
       return nullptr;
     }
     auto batch = std::make_shared<BatchInWork>();
-    const std::size_t end =
-        std::min(rows_.size(), next_row_ + static_cast<std::size_t>(options_.batch_size));
+    const auto size = static_cast<std::size_t>(options_.batch_size);
+    const std::size_t into = static_cast<std::size_t>(rows_[next_row_].row) % size;
+    const std::size_t end = std::min(rows_.size(), next_row_ + size - into);
     for (; next_row_ < end; ++next_row_) batch->rows.push_back({.request = &rows_[next_row_]});
     return batch;
   }
@@ -119,7 +124,7 @@ class Pipeline {
       std::counting_semaphore<>& slots;
       ~Release() { slots.release(); }
     } const release{decode_slots_};
-    if (closed_ || stop_()) {
+    if (closed_) {
       row.given_up = true;
       return;
     }
@@ -141,15 +146,35 @@ class Pipeline {
       row.clips.clear();
     }
     batch->clips = std::move(clips);
-    if (!batch->clips->empty()) batch->outcomes = pool_.submit(batch->clips);
+    if (!closed_ && !batch->clips->empty()) batch->outcomes = pool_.submit(batch->clips);
     return batch;
   }
 
+  /// Waits for a batch, after a stop no longer than the grace.
+  /// @return whether it is finished
+  bool wait_for(const std::future<Outcomes>& outcomes) {
+    while (outcomes.wait_for(kLook) != std::future_status::ready) {
+      if (!stop_()) continue;
+      const auto now = std::chrono::steady_clock::now();
+      if (!stopped_at_) stopped_at_ = now;
+      if (now - *stopped_at_ >= options_.grace) return false;
+    }
+    return true;
+  }
+
   void write(BatchInWork& batch) {
+    // After a stop a batch is written whole or not at all, and none behind one that is not: what is
+    // written is the beginning of the rows, and a run that goes on makes the same batches.
+    if (!closed_ && batch.outcomes.valid() && !wait_for(batch.outcomes)) closed_ = true;
+    if (closed_ || std::ranges::any_of(batch.rows, &RowInWork::given_up)) {
+      closed_ = true;
+      counts_.given_up += static_cast<std::int64_t>(batch.rows.size());
+      return;
+    }
     Outcomes outcomes;
     if (batch.outcomes.valid()) outcomes = batch.outcomes.get();
     for (RowInWork& row : batch.rows) {
-      if (closed_ || row.given_up) {
+      if (closed_) {
         ++counts_.given_up;
         continue;
       }
@@ -179,8 +204,9 @@ class Pipeline {
   const WriteFunction& write_;
   const std::function<bool()>& stop_;
   std::counting_semaphore<> decode_slots_;
-  std::size_t next_row_ = 0;          // of the first filter, which is serial
-  PipelineCounts counts_;             // of the last filter, which is serial
+  std::size_t next_row_ = 0;  // of the first filter, which is serial
+  PipelineCounts counts_;     // of the last filter, which is serial
+  std::optional<std::chrono::steady_clock::time_point> stopped_at_;  // of the last filter
   std::atomic<bool> closed_ = false;  // set by the last filter, read by all
 };
 

@@ -1,11 +1,14 @@
 // The way of all rows through decoding and the devices to the writer, many at once.
 //
 // Note [Nothing depends on timing]
-// Batches are cut from the manifest in order, whatever is quick or slow; each clip is computed with
-// the same neighbours at any number of threads and devices; rows are handed to the writer in the
-// manifest's order. Only a stop from outside (a signal) falls where it falls.
+// Batches are cut from the manifest in order, whatever is quick or slow, and at the same rows of
+// the manifest wherever a run or a shard begins: so each clip is computed with the same neighbours
+// at any number of threads and devices, and in a run that was stopped and went on. Rows are handed
+// to the writer in the manifest's order, batch by batch. Only a stop from outside (a signal) falls
+// where it falls, between two batches: what is written is the beginning of the rows, without gaps.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -21,6 +24,8 @@ struct PipelineOptions {
   int batch_size = 4;             ///< rows a batch
   int decode_workers = 1;         ///< clips that are decoded at once
   int max_batches_in_flight = 4;  ///< the memory bound
+  /// After a stop: how long batches in flight are waited for.
+  std::chrono::duration<double> grace = std::chrono::hours(1);
 };
 
 /// A row to its clips, one a view. Called from several threads at once.
@@ -48,9 +53,9 @@ struct PipelineCounts {
 
 /// Runs all rows through.
 ///
-/// @param stop  asked now and then, from any thread; once it says true no row is begun any more,
-/// and
-///              those in work are finished and written
+/// @param rows  in the manifest's order
+/// @param stop  asked now and then, from any thread; once it says true no batch is begun any more,
+///              and those in work are finished and written, as far as the grace allows
 /// @throws what `decode` (but a DataError), a worker or `write` throws; the rest is then given up
 /// @throws std::logic_error the counts do not add up
 PipelineCounts run_batches(std::span<const ClipRequest> rows, const PipelineOptions& options,

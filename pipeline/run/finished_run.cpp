@@ -6,14 +6,16 @@
 #include <fmt/format.h>
 
 #include "pipeline/config/scalars.h"
+#include "pipeline/run/identity.h"
+#include "pipeline/run/part_files.h"
 #include "stages/core/errors.h"
 
 namespace cfp {
 namespace fs = std::filesystem;
 namespace {
 
-/// The parts of a run's folder, sorted by name.
-std::vector<fs::path> part_files(const fs::path& folder) {
+/// @throws ConfigError there are none
+std::vector<fs::path> existing_parts(const fs::path& folder) {
   if (!fs::exists(folder)) {
     throw ConfigError(fmt::format("no such folder: '{}'", folder.string()));
   }
@@ -21,92 +23,72 @@ std::vector<fs::path> part_files(const fs::path& folder) {
     throw ConfigError(
         fmt::format("'{}' is no folder; name the work_dir of a run", folder.string()));
   }
-  std::vector<fs::path> files;
-  std::error_code error;
-  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
-       entry.increment(error)) {
-    const std::string name = entry->path().filename().string();
-    if (name.starts_with("part-") && name.ends_with(".h5")) files.push_back(entry->path());
-  }
-  if (error) {
-    throw SystemError(fmt::format("cannot list '{}': {}", folder.string(), error.message()));
-  }
+  std::vector<fs::path> files = parts_of_run(folder);
   if (files.empty()) {
     throw ConfigError(
         fmt::format("'{}' holds no part-*.h5: it is no work_dir of a run, or the run has not come "
                     "to its end",
                     folder.string()));
   }
-  std::ranges::sort(files);
   return files;
-}
-
-/// What the resolved config says is meant literally: nothing in it is to be substituted again.
-std::string without_substitution(const std::string& yaml) {
-  std::string text;
-  for (std::size_t i = 0; i < yaml.size(); ++i) {
-    if (yaml[i] == '$' && i + 1 < yaml.size() && yaml[i + 1] == '{') text += '$';
-    text += yaml[i];
-  }
-  return text;
-}
-
-/// The config that a part was made with.
-/// @param preprocess  is set to the steps that the clips went through
-ResolvedConfig stored_config(const PartHeader& header, const std::string& file,
-                             PreprocessOptions& preprocess) {
-  try {
-    ResolvedConfig config =
-        resolve_config(load_config_text(without_substitution(header.config), file + ": config"));
-    preprocess = resolve_preprocess(config.values, header.preset);
-    return config;
-  } catch (const ConfigError& error) {
-    throw SystemError(fmt::format(
-        "{}: its config is not one of this version (the part is of cfp {}): {}", file,
-        header.versions.contains("cfp") ? header.versions.at("cfp") : "unknown", error.what()));
-  }
 }
 
 }  // namespace
 
-FinishedRun::FinishedRun(fs::path folder) : folder_(std::move(folder)) {
-  const std::vector<fs::path> files = part_files(folder_);
+FinishedRun::FinishedRun(fs::path folder)
+    : folder_(std::move(folder)), files_(existing_parts(folder_)) {
   const fs::path manifest_file = folder_ / "manifest.csv";
   manifest_ = read_manifest(manifest_file);
+  // The last one, because it knows of any others that its run went on from.
+  header_ = open(files_.size() - 1).header();
   const std::string manifest_hash = fmt::format("{:016x}", manifest_.hash());
-  for (const fs::path& file : files) {
-    const PartReader& part = parts_.emplace_back(file);
-    if (part.header().manifest_hash != manifest_hash) {
-      throw SystemError(fmt::format("{}: made of another manifest than {} (hash {}, not {})",
-                                    file.string(), manifest_file.string(),
-                                    part.header().manifest_hash, manifest_hash));
-    }
-    if (part.header().config_hash != header().config_hash) {
-      throw SystemError(fmt::format("{}: made with another config than {}", file.string(),
-                                    files.front().string()));
-    }
+  if (header_.manifest_hash != manifest_hash) {
+    throw SystemError(fmt::format("{}: made of another manifest than {} (hash {}, not {})",
+                                  files_.back().string(), manifest_file.string(),
+                                  header_.manifest_hash, manifest_hash));
   }
   PreprocessOptions preprocess;
   const ResolvedConfig& config =
-      config_.emplace(stored_config(header(), files.front().string(), preprocess));
+      config_.emplace(config_of_part(header_, files_.back().string(), preprocess));
   decoder_.emplace(config.sampling, preprocess,
                    DecodeLimits{.time_limit_s = config.runtime.clip_timeout_s});
+  for (std::size_t part = 0; part < files_.size(); ++part) list_clips(part);
+}
 
+const PartReader& FinishedRun::open(std::size_t part) const {
+  if (!part_ || open_part_ != part) {
+    part_.reset();
+    part_.emplace(files_.at(part));
+    open_part_ = part;
+  }
+  return *part_;
+}
+
+void FinishedRun::list_clips(std::size_t part) {
+  const std::string file = files_[part].string();
+  const PartReader& reader = open(part);
+  has_edges_ = has_edges_ || reader.has_edges();
+  const RunIdentity identity = identity_of(reader.header());
+  if (!belongs_to(identity, header_)) {
+    const char* what = identity.config != header_.config_hash       ? "config"
+                       : identity.manifest != header_.manifest_hash ? "manifest"
+                                                                    : "weights";
+    throw SystemError(
+        fmt::format("{}: made with another {} than {}", file, what, files_.back().string()));
+  }
   const auto rows = static_cast<std::int64_t>(manifest_.rows.size());
-  for (std::size_t p = 0; p < parts_.size(); ++p) {
-    if (parts_[p].clips() > rows * view_count(config.sampling)) {
-      throw SystemError(fmt::format("{}: {} clips, the manifest has {} rows of {} views",
-                                    files[p].string(), parts_[p].clips(), rows,
-                                    view_count(config.sampling)));
+  const int views = view_count(config_->sampling);
+  if (reader.clips() > rows * views) {
+    throw SystemError(fmt::format("{}: {} clips, the manifest has {} rows of {} views", file,
+                                  reader.clips(), rows, views));
+  }
+  std::int64_t index = 0;
+  for (const std::int64_t row : reader.rows()) {
+    if (row < 0 || row >= rows) {
+      throw SystemError(
+          fmt::format("{}: clip {} is of row {}, the manifest has {}", file, index, row, rows));
     }
-    std::int64_t index = 0;
-    for (const std::int64_t row : parts_[p].rows()) {
-      if (row < 0 || row >= rows) {
-        throw SystemError(fmt::format("{}: clip {} is of row {}, the manifest has {}",
-                                      files[p].string(), index, row, rows));
-      }
-      clips_.push_back({p, index++, row});
-    }
+    clips_.push_back({part, index++, row});
   }
 }
 
@@ -133,9 +115,10 @@ std::vector<StoredClip> FinishedRun::find(const std::vector<std::string>& clip_i
 }
 
 void FinishedRun::fail_unexplained(const ClipRequest& row) const {
-  for (const PartReader& part : parts_) {
-    for (std::int64_t i = 0; i < part.failures(); ++i) {
-      const Failure failure = part.read_failure(i);
+  for (std::size_t part = 0; part < files_.size(); ++part) {
+    const PartReader& reader = open(part);
+    for (std::int64_t i = 0; i < reader.failures(); ++i) {
+      const Failure failure = reader.read_failure(i);
       if (failure.row != row.row) continue;
       throw ConfigError(fmt::format("the run could not explain '{}': {}: {}", row.clip_id,
                                     to_string(failure.reason), failure.message));
@@ -145,7 +128,7 @@ void FinishedRun::fail_unexplained(const ClipRequest& row) const {
 }
 
 ClipResult FinishedRun::read(const StoredClip& stored) const {
-  ClipResult result = parts_.at(stored.part).read(stored.index);
+  ClipResult result = open(stored.part).read(stored.index);
   const ClipRequest& row = manifest_.rows.at(static_cast<std::size_t>(stored.row));
   if (result.clip_id != row.clip_id || result.path != row.media.path) {
     throw SystemError(fmt::format("{}: clip {} of part {} is '{}', row {} of the manifest '{}'",

@@ -1,5 +1,5 @@
-// A finished run, opened again: its parts, its manifest, and the frames that its clips were made
-// of.
+// A finished run, opened again: its parts, be they of one process or of shards, its manifest, and
+// the frames that its clips were made of.
 //
 //   const FinishedRun run("work_dirs/demo");
 //   for (const StoredClip& stored : run.find({"rotate/0003.mp4"})) use(run.read(stored));
@@ -19,7 +19,7 @@ namespace cfp {
 
 /// Where one explained clip, a view of a row, lies.
 struct StoredClip {
-  std::size_t part = 0;    ///< in the order of the files' names
+  std::size_t part = 0;    ///< in the manifest's order
   std::int64_t index = 0;  ///< in the part
   std::int64_t row = 0;    ///< of the manifest
 
@@ -35,10 +35,10 @@ class FinishedRun {
 
   const std::filesystem::path& folder() const { return folder_; }
   const Manifest& manifest() const { return manifest_; }
-  const PartHeader& header() const { return parts_.front().header(); }
+  const PartHeader& header() const { return header_; }
   /// The run's config, its preprocessing completed as the run completed it.
   const ResolvedConfig& config() const { return *config_; }
-  bool has_edges() const { return parts_.front().has_edges(); }
+  bool has_edges() const { return has_edges_; }
 
   /// @return every explained clip, in the order of parts and rows
   const std::vector<StoredClip>& clips() const { return clips_; }
@@ -58,11 +58,18 @@ class FinishedRun {
   static const Clip& matching(const std::vector<Clip>& clips, const ClipResult& result);
 
  private:
+  const PartReader& open(std::size_t part) const;
+  void list_clips(std::size_t part);
   [[noreturn]] void fail_unexplained(const ClipRequest& row) const;
 
   std::filesystem::path folder_;
   Manifest manifest_;
-  std::vector<PartReader> parts_;
+  PartHeader header_;
+  bool has_edges_ = false;
+  std::vector<std::filesystem::path> files_;  ///< the parts
+  /// A part has a thousand datasets open, so one at a time is: the one that was read last.
+  mutable std::optional<PartReader> part_;
+  mutable std::size_t open_part_ = 0;
   std::optional<ResolvedConfig> config_;
   std::vector<StoredClip> clips_;
   std::optional<ClipDecoder> decoder_;

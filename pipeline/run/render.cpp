@@ -5,9 +5,12 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <nlohmann/json.hpp>
 
 #include "pipeline/config/scalars.h"
+#include "pipeline/run/part_files.h"
 #include "pipeline/run/render_listing.h"
+#include "pipeline/run/work_dir.h"
 #include "results/report/file_name.h"
 #include "results/report/frame_times.h"
 #include "results/report/overlay.h"
@@ -356,6 +359,25 @@ RenderSummary render_clips(const FinishedRun& run, const std::vector<StoredClip>
   }
   listing.write();
   return summary;
+}
+
+void render_first(const fs::path& folder, int clips, RunLog& log) {
+  if (clips == 0 || parts_of_run(folder).empty()) return;
+  const FinishedRun run(folder);
+  std::vector<StoredClip> chosen;  // of each row its first view
+  for (const StoredClip& stored : run.clips()) {
+    if (static_cast<int>(chosen.size()) == clips) break;
+    if (chosen.empty() || chosen.back().row != stored.row) chosen.push_back(stored);
+  }
+  if (chosen.empty()) return;
+  const RenderSummary summary =
+      render_clips(run, chosen, {}, folder / kOverlaysName, [&](const std::string& line) {
+        log.write("render", {{"message", line}});
+      });
+  log.write("rendered", {{"clips", summary.clips},
+                         {"failed", summary.failed},
+                         {"files", summary.files},
+                         {"constant", summary.constant}});
 }
 
 }  // namespace cfp

@@ -14,6 +14,7 @@
 #include <vector>
 
 #include "pipeline/run/finished_run.h"
+#include "pipeline/run/run_log.h"
 
 namespace cfp {
 
@@ -46,5 +47,9 @@ struct RenderSummary {
 RenderSummary render_clips(const FinishedRun& run, const std::vector<StoredClip>& clips,
                            const RenderOptions& options, const std::filesystem::path& folder,
                            const std::function<void(const std::string&)>& say);
+
+/// Draws the tubes of the first clips of a finished run, of each row its first view, as many as
+/// `output.render` says.
+void render_first(const std::filesystem::path& folder, int clips, RunLog& log);
 
 }  // namespace cfp

@@ -1,7 +1,7 @@
 #include "pipeline/run/run.h"
 
+#include <algorithm>
 #include <csignal>
-#include <map>
 #include <memory>
 #include <optional>
 
@@ -11,12 +11,14 @@
 #include "pipeline/run/batch_pipeline.h"
 #include "pipeline/run/device_pool.h"
 #include "pipeline/run/environment.h"
+#include "pipeline/run/part_files.h"
 #include "pipeline/run/prepare.h"
 #include "pipeline/run/progress.h"
 #include "pipeline/run/render.h"
 #include "pipeline/run/replicas.h"
+#include "pipeline/run/run_end.h"
 #include "pipeline/run/run_outputs.h"
-#include "stages/core/output_file.h"
+#include "pipeline/run/shard_folder.h"
 #include "stages/decode/clip_decoder.h"
 #include "stages/network/fused_convolutions.h"
 
@@ -26,7 +28,18 @@ namespace {
 /// Says when failures are too many, row by row.
 class FailureWatch {
  public:
-  FailureWatch(std::int64_t rows, std::int64_t allowed) : rows_(rows), allowed_(allowed) {}
+  /// @param rows     of the whole run, be it in shards or not
+  /// @param earlier  what the folder held already
+  /// @param known    rows of `earlier` whose failure was known before they were opened
+  FailureWatch(std::int64_t rows, std::int64_t allowed, const EarlierRun& earlier,
+               std::int64_t known)
+      : rows_(rows),
+        allowed_(allowed),
+        failed_(earlier.failed),
+        seen_(earlier.rows() - known),
+        hopeless_(earlier.failed - known) {
+    judge();
+  }
 
   /// @param known  whether it was known before it was opened, as of a file that is not there: many
   ///               such rows in a row are a copy with parts left out, not a sign of anything else
@@ -37,155 +50,229 @@ class FailureWatch {
       ++seen_;
       if (failed) ++hopeless_;
     }
-    if (failed_ > allowed_) {
-      reason_ = fmt::format(
-          "more clips failed than dataset.max_failures allows: {} of {}, allowed "
-          "are {}",
-          failed_, rows_, allowed_);
-    } else if (!known && hopeless_ == seen_ && seen_ == std::min(kHopelessRows, rows_) &&
-               allowed_ < rows_) {
-      reason_ = fmt::format("the first {} clips all failed", seen_);
-    }
+    judge();
     return reason_.empty();
   }
   const std::string& reason() const { return reason_; }
 
  private:
-  std::int64_t rows_, allowed_, failed_ = 0;
-  std::int64_t seen_ = 0, hopeless_ = 0;  ///< without those that were known beforehand
+  void judge() {
+    if (failed_ > allowed_) {
+      reason_ = fmt::format(
+          "more clips failed than dataset.max_failures allows: {} of {}, allowed "
+          "are {}",
+          failed_, rows_, allowed_);
+    } else if (hopeless_ == seen_ && seen_ == kHopelessRows && allowed_ < rows_) {
+      reason_ = fmt::format("the first {} clips all failed", seen_);
+    }
+  }
+
+  std::int64_t rows_, allowed_, failed_;
+  std::int64_t seen_, hopeless_;  ///< without those that were known beforehand
   std::string reason_;
 };
 
-std::string_view state_of(ExitCode code) {
-  switch (code) {
-    case ExitCode::kDone:
-      return "complete";
-    case ExitCode::kTooManyFailures:
-      return "too_many_failures";
-    case ExitCode::kStopped:
-    case ExitCode::kInterrupted:
-      return "stopped";
-    default:
-      return "failed";
+/// One run in its folder, from what is there already to its end.
+class Session {
+ public:
+  Session(const Prepared& prepared, const RunOptions& options, const WorkDir& folder,
+          std::span<const ClipRequest> rows)
+      : prepared_(prepared),
+        options_(options),
+        folder_(folder),
+        rows_(rows),
+        devices_(devices_of(prepared.config.runtime)),
+        decoder_(prepared.config.sampling, prepared.preprocess,
+                 {.time_limit_s = prepared.config.runtime.clip_timeout_s}),
+        outputs_(prepared,
+                 {options.command, options.overrides, devices_, options.shard.has_value()}, folder),
+        summary_{.folder = folder.path(),
+                 .asked = static_cast<std::int64_t>(rows.size()),
+                 .random_weights = prepared.network->random_weights} {}
+
+  RunSummary run() {
+    const EarlierRun earlier = take_earlier();
+    outputs_.begin();
+    warn_if_slow();
+    const auto all_rows = static_cast<std::int64_t>(prepared_.labels.rows.size());
+    const auto known = std::ranges::count_if(
+        rows_.first(static_cast<std::size_t>(earlier.rows())),
+        [](const ClipRequest& row) { return row.problem.has_value(); });
+    FailureWatch watch(all_rows, prepared_.config.max_failures.allowed(all_rows), earlier, known);
+    try {
+      explain(earlier, watch);
+      outputs_.finish_tables();
+      if (!options_.shard)
+        render_first(folder_.path(), prepared_.config.output.render, outputs_.log());
+    } catch (const SystemError& error) {
+      outputs_.log().write("error", {{"message", error.what()}});
+      throw;
+    }
+    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start_;
+    write_run_end(folder_.path(), outputs_.log(),
+                  {.state = state_of(summary_.exit_code),
+                   .exit_code = summary_.exit_code,
+                   .asked = summary_.asked,
+                   .done = summary_.done,
+                   .failed = summary_.failed,
+                   .reason = summary_.reason,
+                   .random_weights = summary_.random_weights,
+                   .wall_s = wall.count()});
+    if (!options_.shard) summary_.text = format_summary(outputs_.statistics());
+    return summary_;
+  }
+
+ private:
+  EarlierRun take_earlier() {
+    std::vector<Clip> clips;
+    const auto frames = [&](std::int64_t row) -> const Clip* {
+      const ClipRequest& request = rows_[static_cast<std::size_t>(row - rows_.front().row)];
+      try {
+        clips = decoder_(request);
+        return &clips.front();
+      } catch (const DataError& error) {
+        outputs_.log().write("warning", {{"message", error.what()}, {"clip_id", request.clip_id}});
+        return nullptr;
+      }
+    };
+    const EarlierRun earlier = outputs_.take_earlier(rows_, options_.resume, frames);
+    summary_.earlier = earlier.rows();
+    if (earlier.rows() > 0) {
+      outputs_.log().write("resume", {{"done", earlier.done}, {"failed", earlier.failed}});
+    }
+    return earlier;
+  }
+
+  void warn_if_slow() {
+    const auto warning = slow_run_warning(devices_, fused_convolutions_available());
+    if (!warning) return;
+    fmt::print(stderr, "cfp: warning: {}\n", *warning);
+    outputs_.log().write("warning", {{"message", *warning}});
+  }
+
+  /// The rows that are left, and their parts.
+  void explain(const EarlierRun& earlier, FailureWatch& watch) {
+    const auto left = rows_.subspan(static_cast<std::size_t>(earlier.rows()));
+    PipelineCounts counts{.given_up = static_cast<std::int64_t>(left.size())};
+    // Outlives the last part: its threads may still be busy with what was given up.
+    std::optional<DevicePool> pool;
+    if (!left.empty() && watch.reason().empty()) {
+      const RuntimeOptions& runtime = prepared_.config.runtime;
+      pool.emplace(worker_factories(prepared_, devices_),
+                   static_cast<std::size_t>(runtime.max_batches_in_flight),
+                   static_cast<std::size_t>(runtime.batch_size));
+      counts = run_rows(left, earlier, *pool, watch);
+    }
+    outputs_.finish_part();
+    counts.done += earlier.done;
+    counts.failed += earlier.failed;
+    judge(watch, options_.stop_signal(), counts);
+  }
+
+  PipelineCounts run_rows(std::span<const ClipRequest> left, const EarlierRun& earlier,
+                          DevicePool& pool, FailureWatch& watch) {
+    PipelineOptions pipeline = pipeline_options(prepared_.config.runtime);
+    pipeline.batch_size = rows_of_a_batch(prepared_.config);
+    outputs_.log().write(
+        "ready", {{"replicas", pool.workers()}, {"decode_workers", pipeline.decode_workers}});
+    Advance advance{.rows = summary_.asked,
+                    .before = earlier.rows(),
+                    .done = earlier.done,
+                    .failed = earlier.failed};
+    folder_.set(advance);
+    std::optional<Progress> progress;
+    if (options_.show_progress) {
+      progress.emplace(stderr, static_cast<std::int64_t>(left.size()));
+    }
+    const auto write = [&](const RowOutcome& row) {
+      outputs_.add(row);
+      ++(row.failure ? advance.failed : advance.done);
+      folder_.set(advance);
+      if (progress) row.failure ? progress->add_failed() : progress->add_done();
+      return watch.go_on(row.failure.has_value(), row.request->problem.has_value());
+    };
+    return run_batches(left, pipeline, decoder_, pool, write,
+                       [&] { return options_.stop_signal() != 0; });
+  }
+
+  void judge(const FailureWatch& watch, int signal, const PipelineCounts& counts) {
+    summary_.done = counts.done;
+    summary_.failed = counts.failed;
+    if (!watch.reason().empty()) {
+      summary_.exit_code = ExitCode::kTooManyFailures;
+      summary_.reason = watch.reason();
+      if (summary_.earlier == counts.done + counts.failed) summary_.reason += kFreshHint;
+    } else if (counts.given_up > 0) {
+      summary_.exit_code = signal == SIGINT ? ExitCode::kInterrupted : ExitCode::kStopped;
+      summary_.reason = fmt::format(
+          "stopped by {} after {} of {} clips; the same command goes on from there",
+          signal == SIGINT ? "^C" : "a signal", counts.done + counts.failed, summary_.asked);
+    } else if (counts.done + counts.failed != summary_.asked) {
+      throw std::logic_error(fmt::format("{} done and {} failed of {} rows", counts.done,
+                                         counts.failed, summary_.asked));
+    }
+  }
+
+  static constexpr const char* kFreshHint =
+      ", in an earlier run; allow more failures, or begin anew with --fresh";
+
+  const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  const Prepared& prepared_;
+  const RunOptions& options_;
+  const WorkDir& folder_;
+  std::span<const ClipRequest> rows_;
+  std::vector<std::string> devices_;
+  ClipDecoder decoder_;
+  RunOutputs outputs_;
+  RunSummary summary_;
+};
+
+/// @throws ConfigError a run in one piece and one in shards would share the folder
+void require_one_kind(const std::filesystem::path& work_dir, bool is_shard) {
+  if (!is_shard && !shards_in(work_dir).empty()) {
+    throw ConfigError(fmt::format(
+        "output.work_dir: '{}' holds shards; `cfp merge` puts them together, --shard i/n does one "
+        "of them; name another folder for a run in one piece, or remove this one",
+        work_dir.string()));
+  }
+  if (is_shard && !parts_in(work_dir).empty()) {
+    throw ConfigError(fmt::format(
+        "output.work_dir: '{}' holds a run in one piece; name another folder for shards, or remove "
+        "this one",
+        work_dir.string()));
   }
 }
 
-/// run.json: how it ended; its presence says that the folder holds results.
-void write_end(const RunSummary& summary, RunLog& log, double wall_s) {
-  const nlohmann::ordered_json end{{"state", state_of(summary.exit_code)},
-                                   {"exit_code", static_cast<int>(summary.exit_code)},
-                                   {"asked", summary.asked},
-                                   {"done", summary.done},
-                                   {"failed", summary.failed},
-                                   {"reason", summary.reason},
-                                   {"random_weights", summary.random_weights},
-                                   {"ended", utc_time()},
-                                   {"wall_s", wall_s}};
-  log.write("end", end);
-  write_file(summary.folder / "run.json",
-             end.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n');
-}
-
-void judge(const FailureWatch& watch, int signal, const PipelineCounts& counts,
-           RunSummary& summary) {
-  summary.done = counts.done;
-  summary.failed = counts.failed;
-  if (!watch.reason().empty()) {
-    summary.exit_code = ExitCode::kTooManyFailures;
-    summary.reason = watch.reason();
-  } else if (counts.given_up > 0) {
-    summary.exit_code = signal == SIGINT ? ExitCode::kInterrupted : ExitCode::kStopped;
-    summary.reason =
-        fmt::format("stopped by {} after {} of {} clips", signal == SIGINT ? "^C" : "a signal",
-                    counts.done + counts.failed, summary.asked);
-  } else if (counts.done + counts.failed != summary.asked) {
-    throw std::logic_error(
-        fmt::format("{} done and {} failed of {} rows", counts.done, counts.failed, summary.asked));
-  }
-}
-
-PipelineCounts run_rows(const Prepared& prepared, const std::vector<std::string>& devices,
-                        const RunOptions& options, RunOutputs& outputs, FailureWatch& watch) {
-  const RuntimeOptions& runtime = prepared.config.runtime;
-  // batch_size counts clips: with several views a row, fewer rows are decoded at once.
-  const int rows = std::max(1, runtime.batch_size / view_count(prepared.config.sampling));
-  const PipelineOptions pipeline{.batch_size = rows,
-                                 .decode_workers = runtime.decode_workers > 0
-                                                       ? runtime.decode_workers
-                                                       : describe_machine().processors,
-                                 .max_batches_in_flight = runtime.max_batches_in_flight};
-  const ClipDecoder decoder(prepared.config.sampling, prepared.preprocess,
-                            {.time_limit_s = runtime.clip_timeout_s});
-  DevicePool pool(worker_factories(prepared, devices),
-                  static_cast<std::size_t>(runtime.max_batches_in_flight),
-                  static_cast<std::size_t>(runtime.batch_size));
-  outputs.log().write("ready",
-                      {{"replicas", pool.workers()}, {"decode_workers", pipeline.decode_workers}});
-  std::optional<Progress> progress;
-  if (options.show_progress) {
-    progress.emplace(stderr, static_cast<std::int64_t>(prepared.labels.rows.size()));
-  }
-  const auto write = [&](const RowOutcome& row) {
-    outputs.add(row);
-    if (progress) row.failure ? progress->add_failed() : progress->add_done();
-    return watch.go_on(row.failure.has_value(), row.request->problem.has_value());
-  };
-  return run_batches(prepared.labels.rows, pipeline, decoder, pool, write,
-                     [&] { return options.stop_signal() != 0; });
-}
-
-/// Draws the tubes of the first clips, where the config asks for it.
-void render_first(const Prepared& prepared, RunOutputs& outputs,
-                  const std::filesystem::path& folder) {
-  if (prepared.config.output.render == 0) return;
-  const FinishedRun run(folder);
-  std::vector<StoredClip> clips;  // of each row its first view
-  for (const StoredClip& stored : run.clips()) {
-    if (static_cast<int>(clips.size()) == prepared.config.output.render) break;
-    if (clips.empty() || clips.back().row != stored.row) clips.push_back(stored);
-  }
-  if (clips.empty()) return;
-  const RenderSummary summary =
-      render_clips(run, clips, {}, folder / kOverlaysName, [&](const std::string& line) {
-        outputs.log().write("render", {{"message", line}});
-      });
-  outputs.log().write("rendered", {{"clips", summary.clips},
-                                   {"failed", summary.failed},
-                                   {"files", summary.files},
-                                   {"constant", summary.constant}});
+/// What a run says that had nothing to do.
+RunSummary complete_summary(const Prepared& prepared, const WorkDir& folder) {
+  const RunEnd end = read_run_end(folder.path()).value();
+  return {.folder = folder.path(),
+          .asked = end.asked,
+          .done = end.done,
+          .failed = end.failed,
+          .earlier = end.asked,
+          .was_complete = true,
+          .random_weights = prepared.network->random_weights};
 }
 
 }  // namespace
 
 RunSummary run(ResolvedConfig config, const RunOptions& options) {
-  const auto start = std::chrono::steady_clock::now();
   const Prepared prepared = prepare(std::move(config));
-  const std::vector<std::string> devices = devices_of(prepared.config.runtime);
-  const WorkDir folder(prepared.config.output.work_dir, prepared.config.output.overwrite);
-  RunOutputs outputs(prepared, {options.command, options.overrides, devices}, folder);
-
-  if (const auto warning = slow_run_warning(devices, fused_convolutions_available())) {
-    fmt::print(stderr, "cfp: warning: {}\n", *warning);
-    outputs.log().write("warning", {{"message", *warning}});
+  const std::filesystem::path work_dir = prepared.config.output.work_dir;
+  std::span<const ClipRequest> rows = prepared.labels.rows;
+  require_one_kind(work_dir, options.shard.has_value());
+  if (options.shard) {
+    const RowRange range = rows_of_shard(*options.shard, static_cast<std::int64_t>(rows.size()));
+    rows =
+        rows.subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.size()));
+    make_shared_folder(work_dir);
   }
-
-  RunSummary summary{.folder = folder.path(),
-                     .asked = static_cast<std::int64_t>(prepared.labels.rows.size()),
-                     .random_weights = prepared.network->random_weights};
-  FailureWatch watch(summary.asked, prepared.config.max_failures.allowed(summary.asked));
-  try {
-    judge(watch, options.stop_signal(), run_rows(prepared, devices, options, outputs, watch),
-          summary);
-    outputs.finish();
-    render_first(prepared, outputs, folder.path());
-  } catch (const SystemError& error) {
-    outputs.log().write("error", {{"message", error.what()}});
-    throw;
-  }
-  const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
-  write_end(summary, outputs.log(), wall.count());
-  summary.text = format_summary(outputs.statistics());
-  return summary;
+  const WorkDir folder(options.shard ? shard_path(work_dir, *options.shard) : work_dir);
+  if (options.resume == ResumeMode::kFresh) folder.remove_results();
+  if (options.shard) agree_with_shards(work_dir, folder, prepared);
+  if (is_complete(folder, prepared, rows)) return complete_summary(prepared, folder);
+  return Session(prepared, options, folder, rows).run();
 }
 
 }  // namespace cfp

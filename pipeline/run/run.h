@@ -5,10 +5,13 @@
 
 #include <filesystem>
 #include <functional>
+#include <optional>
 #include <string>
 #include <vector>
 
+#include "pipeline/cluster/shard.h"
 #include "pipeline/config/options.h"
+#include "pipeline/run/resume.h"
 #include "stages/core/errors.h"
 
 namespace cfp {
@@ -18,6 +21,8 @@ struct RunOptions {
   std::string command;                 ///< the command line, for the records
   std::vector<std::string> overrides;  ///< `key=value`, for the records
   bool show_progress = true;           ///< on stderr
+  ResumeMode resume = ResumeMode::kSame;
+  std::optional<Shard> shard;  ///< absent: all rows
   /// Asked now and then: 0, or the number of the signal that ends the run early.
   std::function<int()> stop_signal = [] { return 0; };
 };
@@ -25,25 +30,28 @@ struct RunOptions {
 /// How a run ended. done + failed == asked, unless it was stopped before its end.
 struct RunSummary {
   std::filesystem::path folder;
-  std::int64_t asked = 0;       ///< rows of the manifest
+  std::int64_t asked = 0;       ///< rows of the manifest, or of the shard
   std::int64_t done = 0;        ///< rows explained
   std::int64_t failed = 0;      ///< rows that could not be
+  std::int64_t earlier = 0;     ///< of them, those that the folder held already
+  bool was_complete = false;    ///< nothing was to do
   bool random_weights = false;  ///< the numbers say nothing about the clips
   ExitCode exit_code = ExitCode::kDone;
   std::string reason;  ///< why it did not end with kDone, in words; empty otherwise
-  std::string text;    ///< the tables for a terminal
+  std::string text;    ///< the tables for a terminal; empty of a shard
 };
 
 /// Rows after which a run gives up when all of them failed: then it is not the clips.
 inline constexpr std::int64_t kHopelessRows = 20;
 
-/// Explains all rows of the config's data set and writes the results.
+/// Explains all rows of the config's data set, or of a shard of it, and writes the results. Where
+/// the folder holds finished rows, it goes on behind them.
 ///
 /// Clips that fail are rows of failures.csv. A stopped run (a signal, too many failures) leaves
-/// what was finished, whole. On an error the part holds the rows up to it where the disk takes
-/// them.
+/// what was finished, whole; on an error the parts before it are.
 ///
-/// @throws ConfigError before any work: the user must edit something
+/// @throws ConfigError before any work: the user must edit something, or the folder holds results
+///         that this run cannot go on from
 /// @throws SystemError disk, device or checkpoint
 RunSummary run(ResolvedConfig config, const RunOptions& options);
 

@@ -21,7 +21,7 @@ std::string utc_time() {
 }
 
 RunLog::RunLog(const std::filesystem::path& path)
-    : path_(path.string()), file_(std::fopen(path.c_str(), "we")) {
+    : path_(path.string()), file_(std::fopen(path.c_str(), "ae")) {
   if (!file_) {
     throw SystemError(fmt::format("cannot write '{}': {}", path_, std::strerror(errno)));
   }

@@ -14,8 +14,8 @@
 
 namespace cfp {
 
-/// Appends to a file of lines such as `{"time":"…","event":"failure","clip":"a.mp4",…}`.
-/// Safe to use from several threads.
+/// Appends to a file, also to one of an earlier run, of lines such as
+/// `{"time":"…","event":"failure","clip":"a.mp4",…}`. Safe to use from several threads.
 class RunLog {
  public:
   /// @throws SystemError the file cannot be made

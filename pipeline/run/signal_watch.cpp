@@ -1,6 +1,7 @@
 #include "pipeline/run/signal_watch.h"
 
 #include <atomic>
+#include <iterator>
 
 namespace cfp {
 namespace {
@@ -12,11 +13,11 @@ static_assert(std::atomic<int>::is_always_lock_free);
 void note_signal(int number) {
   int none = 0;
   first_signal.compare_exchange_strong(none, number);
-  // The next one of either kind is not held back: somebody is impatient.
+  // A ^C from now on is not held back: somebody is impatient. Batch systems send their signals more
+  // than once, and one kind after the other, and mean nothing new by it.
   struct sigaction usual {};
   usual.sa_handler = SIG_DFL;
   sigaction(SIGINT, &usual, nullptr);
-  sigaction(SIGTERM, &usual, nullptr);
 }
 
 }  // namespace
@@ -27,13 +28,15 @@ SignalWatch::SignalWatch() {
   noting.sa_handler = note_signal;
   sigemptyset(&noting.sa_mask);
   noting.sa_flags = SA_RESTART;
-  sigaction(SIGINT, &noting, &before_interrupt_);
-  sigaction(SIGTERM, &noting, &before_terminate_);
+  for (std::size_t i = 0; i < std::size(kWatched); ++i) {
+    sigaction(kWatched[i], &noting, &before_[i]);
+  }
 }
 
 SignalWatch::~SignalWatch() {
-  sigaction(SIGINT, &before_interrupt_, nullptr);
-  sigaction(SIGTERM, &before_terminate_, nullptr);
+  for (std::size_t i = 0; i < std::size(kWatched); ++i) {
+    sigaction(kWatched[i], &before_[i], nullptr);
+  }
 }
 
 int SignalWatch::received() { return first_signal; }

@@ -1,12 +1,12 @@
-// SIGINT and SIGTERM as a question that a run can ask.
+// ^C and the signals of batch systems as a question that a run can ask.
 #pragma once
 
 #include <csignal>
 
 namespace cfp {
 
-/// While one lives, the first SIGINT or SIGTERM is only noted; a second one ends the program as
-/// usual. At most one at a time.
+/// While one lives, the first SIGINT, SIGTERM, SIGUSR1 or SIGUSR2 is only noted; a ^C after it ends
+/// the program as usual, further ones of the others change nothing. At most one at a time.
 class SignalWatch {
  public:
   SignalWatch();
@@ -19,8 +19,8 @@ class SignalWatch {
   static int received();
 
  private:
-  struct sigaction before_interrupt_ {};
-  struct sigaction before_terminate_ {};
+  static constexpr int kWatched[] = {SIGINT, SIGTERM, SIGUSR1, SIGUSR2};
+  struct sigaction before_[4]{};
 };
 
 }  // namespace cfp

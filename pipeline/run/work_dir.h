@@ -2,8 +2,10 @@
 #pragma once
 
 #include <filesystem>
+#include <memory>
 #include <string>
 
+#include "pipeline/run/presence.h"
 #include "stages/core/c_handle.h"
 
 namespace cfp {
@@ -14,27 +16,42 @@ void close_descriptor(int descriptor);
 /// A folder that this process may fill: it exists, can be written, and nobody else writes there.
 class WorkDir {
  public:
-  /// Makes the folder where it is missing, and locks it.
+  /// Makes the folder where it is missing, locks it, says so in it (presence.h), and removes the
+  /// unfinished files that a killed run left. Results stay.
   ///
-  /// @param overwrite  whether the results of an earlier run may go; they are removed here
-  /// @throws ConfigError it holds results and may not be overwritten, is no folder, or holds files
-  /// of somebody else
+  /// @throws ConfigError it is no folder, or holds files of somebody else
   /// @throws SystemError it cannot be made or written, or another process writes there
-  WorkDir(std::filesystem::path path, bool overwrite);
+  explicit WorkDir(std::filesystem::path path, Heartbeat heartbeat = {});
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
 
+  /// Removes everything that an earlier run left, and nothing else.
+  /// @throws SystemError something cannot be removed
+  void remove_results() const;
+  /// Removes what only the end of a run makes; parts and the log stay.
+  /// @throws SystemError something cannot be removed
+  void remove_ends() const;
+
+  /// Shows others how far the run is.
+  void set(const Advance& advance) const { presence_->set(advance); }
+  /// @throws SystemError another process has taken this one for dead and writes here
+  void require_own() const;
+
  private:
   std::filesystem::path path_;
   CHandle<int, -1, close_descriptor> lock_;
+  std::unique_ptr<Presence> presence_;  // goes before the lock
 };
 
-/// The name of a run's HDF5 file.
-inline constexpr const char* kPartName = "part-00000.h5";
+/// Makes a folder that holds the folders of shards, which each have a lock of their own.
+/// @throws ConfigError, SystemError as WorkDir
+void make_shared_folder(const std::filesystem::path& path);
 
 /// The folders below it of clips that were rendered, and of graphs that were exported.
 inline constexpr const char* kOverlaysName = "overlays";
 inline constexpr const char* kGraphsName = "graphs";
+/// What `cfp merge` makes of the parts.
+inline constexpr const char* kMergedName = "merged.h5";
 
 }  // namespace cfp

@@ -11,6 +11,9 @@ namespace cfp {
 /// Version of the layout that docs/results.md describes; a reader refuses any other.
 inline constexpr std::int32_t kPartSchemaVersion = 1;
 
+/// `continues` has a line for each other identity among the parts that `--resume=force` went on
+/// from: hashes of config, manifest and weights, with blanks between them.
+///
 /// Attributes of a part's root, so that a part can be understood without the run's folder.
 struct PartHeader {
   std::string name;                             ///< of the run
@@ -22,6 +25,7 @@ struct PartHeader {
   std::string preset;                           ///< preprocessing preset
   std::string method;                           ///< name of the scorer
   std::string command;                          ///< command line that started the run
+  std::string continues;                        ///< usually empty; hashes of earlier parts, below
   bool random_weights = false;                  ///< the numbers say nothing about any data
   std::vector<std::string> class_names;         ///< in the order of the logits; may be empty
   std::map<std::string, std::string> versions;  ///< library -> version, `cfp` among them

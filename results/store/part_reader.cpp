@@ -1,5 +1,6 @@
 #include "results/store/part_reader.h"
 
+#include <algorithm>
 #include <limits>
 #include <optional>
 #include <utility>
@@ -57,10 +58,23 @@ PartHeader read_header(const std::string& file, hid_t root, Budget& budget) {
                     .method = text("method"),
                     .command = text("command"),
                     .random_weights = read_int_attribute(root, "random_weights", file) != 0};
+  // Only where a run went on, told to, from parts of another config, manifest or other weights.
+  if (H5Aexists(root, "continues") > 0) header.continues = text("continues");
   const Group classes = open_group(root, "classes", file);
   header.class_names = read_all_texts(ColumnReader(file, classes.get(), "name", 0, budget));
   header.versions = read_versions(file, root);
   return header;
+}
+
+/// A whole column of one number a row, block by block.
+std::vector<std::int64_t> read_integers(const ColumnReader& column, std::uint64_t rows) {
+  constexpr std::uint64_t kBlock = 8192;
+  std::vector<std::int64_t> numbers;
+  for (std::uint64_t begin = 0; begin < rows; begin += kBlock) {
+    const auto block = column.read<std::int64_t>(begin, std::min(kBlock, rows - begin));
+    numbers.insert(numbers.end(), block.begin(), block.end());
+  }
+  return numbers;
 }
 
 }  // namespace
@@ -152,11 +166,13 @@ bool PartReader::has_edges() const { return parts_->pyramids && parts_->pyramids
 bool PartReader::has_tubes() const { return parts_->pyramids && parts_->pyramids->has_tubes(); }
 
 std::vector<std::int64_t> PartReader::rows() const {
-  std::vector<std::int64_t> rows;
-  for (std::uint64_t i = 0; i < parts_->clips; ++i) {
-    rows.push_back(parts_->column("clips/row").read<std::int64_t>(i).at(0));
-  }
-  return rows;
+  initialise();
+  return read_integers(parts_->column("clips/row"), parts_->clips);
+}
+
+std::vector<std::int64_t> PartReader::failure_rows() const {
+  initialise();
+  return read_integers(parts_->column("failures/row"), parts_->failures);
 }
 
 ClipResult PartReader::read(std::int64_t index) const {

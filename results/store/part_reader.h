@@ -40,6 +40,9 @@ class PartReader {
   /// @return the manifest's row of each clip: entry i is that of read(i)
   /// @throws SystemError the file is damaged there
   std::vector<std::int64_t> rows() const;
+  /// @return the manifest's row of each failure: entry i is that of read_failure(i)
+  /// @throws SystemError the file is damaged there
+  std::vector<std::int64_t> failure_rows() const;
 
   /// @param index  0..clips()-1, the position in the part (not the manifest's row)
   /// @throws SystemError the file is damaged there

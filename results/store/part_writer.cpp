@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "results/store/column.h"
+#include "results/store/part_file.h"
 #include "results/store/pyramid_columns.h"
 #include "stages/core/output_file.h"
 #include "stages/core/softmax.h"
@@ -17,43 +18,6 @@ namespace cfp {
 namespace {
 
 using namespace hdf5;
-
-File create_file(const std::string& path) {
-  initialise();
-  const PropertyList access(check(H5Pcreate(H5P_FILE_ACCESS), path, "cannot create it"));
-  // One format for every version of the library from 1.10 on.
-  check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V110, H5F_LIBVER_V110), path,
-        "cannot create it");
-  check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), path, "cannot create it");
-  const PropertyList creation(check(H5Pcreate(H5P_FILE_CREATE), path, "cannot create it"));
-  check(H5Pset_obj_track_times(creation.get(), false), path, "cannot create it");
-  return File(check(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), path,
-                    "cannot create it"));
-}
-
-void write_header(const std::string& file, hid_t root, const PartHeader& header) {
-  write_attribute(root, "format", std::string("cfp part"), file);
-  write_attribute(root, "schema_version", kPartSchemaVersion, file);
-  write_attribute(root, "name", header.name, file);
-  write_attribute(root, "config", header.config, file);
-  write_attribute(root, "config_hash", header.config_hash, file);
-  write_attribute(root, "manifest_hash", header.manifest_hash, file);
-  write_attribute(root, "weights_hash", header.weights_hash, file);
-  write_attribute(root, "network", header.network, file);
-  write_attribute(root, "preset", header.preset, file);
-  write_attribute(root, "method", header.method, file);
-  write_attribute(root, "command", header.command, file);
-  write_attribute(root, "random_weights", header.random_weights ? 1 : 0, file);
-  const Group versions = create_group(root, "versions", file);
-  for (const auto& [library, version] : header.versions) {
-    write_attribute(versions.get(), library.c_str(), version, file);
-  }
-  const Group classes = create_group(root, "classes", file);
-  TextColumn names(file, classes.get(),
-                   {"name", {}, "classes", "", "of each class, in the order of the logits"});
-  for (const std::string& name : header.class_names) names.append(name);
-  names.flush();
-}
 
 /// /clips: a column for each property of a clip.
 class ClipColumns {
@@ -276,7 +240,7 @@ PartWriter::PartWriter(std::filesystem::path path, const PartHeader& header, Sto
   const std::string temporary = temporary_path(parts_->path).string();
   parts_->file = create_file(temporary);
   parts_->temporary = temporary;
-  write_header(temporary, parts_->file.get(), header);
+  write_header(temporary, parts_->file.get(), "cfp part", header);
   parts_->clip_columns.emplace(temporary, parts_->file.get());
   parts_->failure_columns.emplace(temporary, parts_->file.get());
 }

@@ -17,7 +17,7 @@ def explain(options, checkpoint, name, settings):
     settings = {"network.checkpoint": checkpoint, "dataset.data_root": options.clips,
                 "dataset.count": options.count, "dataset.seed": options.seed,
                 "explain.target": "prediction", "explain.depth": "all", "output.work_dir": folder,
-                "output.summary_clips": 0, "runtime.threads_per_device": options.threads,
+                "output.summary_clips": 0, "output.part_clips": 1_000_000, "runtime.threads_per_device": options.threads,
                 **settings}
     command = [options.cfp, "run", options.config, *[f"{k}={v}" for k, v in settings.items()]]
     result = subprocess.run(list(map(str, command)), stdout=subprocess.PIPE,

@@ -138,12 +138,13 @@ TEST_F(BadInput, FoldersThatCannotBeWritten) {
   expect({"run", "good.yaml", "output.work_dir=locked/out"}, 4, "Permission denied");
 }
 
-TEST_F(BadInput, ResultsAreNotReplacedByAccident) {
+TEST_F(BadInput, ResultsAreReplacedOnlyWhenTold) {
   ASSERT_EQ(run_program({"run", "good.yaml"}, folder_.path()).exit_code, 0);
   const std::string part = read_text(folder_ / "out/part-00000.h5");
-  const ProgramResult again = run_program({"run", "good.yaml"}, folder_.path());
+  const ProgramResult again =
+      run_program({"run", "good.yaml", "explain.threshold=0.7"}, folder_.path());
   EXPECT_EQ(again.exit_code, 2);
-  EXPECT_THAT(again.err, HasSubstr("output.overwrite=true"));
+  EXPECT_THAT(again.err, HasSubstr("--fresh"));
   EXPECT_EQ(read_text(folder_ / "out/part-00000.h5"), part);
   EXPECT_EQ(run_program({"run", "good.yaml", "output.overwrite=true"}, folder_.path()).exit_code,
             0);

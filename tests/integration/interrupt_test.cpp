@@ -24,7 +24,9 @@ class Interrupt : public testing::Test {
     std::string list;
     for (int i = 0; i < kRows; ++i) list += "one.mkv 0\n";
     write_text(folder_ / "list.txt", list);
-    write_text(folder_ / "c.yaml", tiny_config("{type: list, file: list.txt}"));
+    // One part: what was finished is in it, and no other was.
+    write_text(folder_ / "c.yaml",
+               tiny_config("{type: list, file: list.txt}") + "  part_clips: 100000\n");
   }
   /// Waits until the run has done something.
   void wait_for_ready() const {

@@ -82,7 +82,7 @@ std::string tiny_config(const std::string& dataset) {
       "network: {{type: resnet50_3d, checkpoint: random, num_classes: 5, blocks: [1, 1],\n"
       "          base_width: 8, stem_channels: 8, stem_kernel: [3, 3, 3]}}\n"
       "explain: {{depth: all}}\n"
-      "output: {{work_dir: out, summary_clips: 2}}\n",
+      "output:\n  work_dir: out\n  summary_clips: 2\n",
       dataset);
 }
 

@@ -25,7 +25,17 @@ TEST(SignalWatch, PutsBackWhatWasThere) {
   EXPECT_EQ(before.sa_handler, after.sa_handler);
 }
 
-TEST(SignalWatchDeathTest, ASecondSignalEndsTheProgram) {
+TEST(SignalWatch, SignalsOfABatchSystemMayComeAgain) {
+  for (const int number : {SIGUSR1, SIGUSR2, SIGTERM}) {
+    const SignalWatch watch;
+    std::raise(number);
+    std::raise(number);
+    std::raise(SIGTERM);
+    EXPECT_EQ(SignalWatch::received(), number);
+  }
+}
+
+TEST(SignalWatchDeathTest, ASecondControlCEndsTheProgram) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(
       {

@@ -1,0 +1,46 @@
+#include "results/store/part_file.h"
+
+#include "results/store/column.h"
+
+namespace cfp::hdf5 {
+
+File create_file(const std::string& path) {
+  initialise();
+  const PropertyList access(check(H5Pcreate(H5P_FILE_ACCESS), path, "cannot create it"));
+  // One format for every version of the library from 1.10 on.
+  check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V110, H5F_LIBVER_V110), path,
+        "cannot create it");
+  check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), path, "cannot create it");
+  const PropertyList creation(check(H5Pcreate(H5P_FILE_CREATE), path, "cannot create it"));
+  check(H5Pset_obj_track_times(creation.get(), false), path, "cannot create it");
+  return File(check(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), path,
+                    "cannot create it"));
+}
+
+void write_header(const std::string& file, hid_t root, const std::string& format,
+                  const PartHeader& header) {
+  write_attribute(root, "format", format, file);
+  write_attribute(root, "schema_version", kPartSchemaVersion, file);
+  write_attribute(root, "name", header.name, file);
+  write_attribute(root, "config", header.config, file);
+  write_attribute(root, "config_hash", header.config_hash, file);
+  write_attribute(root, "manifest_hash", header.manifest_hash, file);
+  write_attribute(root, "weights_hash", header.weights_hash, file);
+  write_attribute(root, "network", header.network, file);
+  write_attribute(root, "preset", header.preset, file);
+  write_attribute(root, "method", header.method, file);
+  write_attribute(root, "command", header.command, file);
+  write_attribute(root, "random_weights", header.random_weights ? 1 : 0, file);
+  if (!header.continues.empty()) write_attribute(root, "continues", header.continues, file);
+  const Group versions = create_group(root, "versions", file);
+  for (const auto& [library, version] : header.versions) {
+    write_attribute(versions.get(), library.c_str(), version, file);
+  }
+  const Group classes = create_group(root, "classes", file);
+  TextColumn names(file, classes.get(),
+                   {"name", {}, "classes", "", "of each class, in the order of the logits"});
+  for (const std::string& name : header.class_names) names.append(name);
+  names.flush();
+}
+
+}  // namespace cfp::hdf5

@@ -1,0 +1,131 @@
+"""Compares two folders of results, or fails: compare_runs.py FOLDER OTHER [--rows]
+
+Without --rows every file must be the same but for times: each dataset and attribute of each part by
+its bytes, tables and pages by their text. With --rows the second folder is one that `cfp merge`
+wrote: clips are found through merged.h5, and compared one by one with those of the first, tables
+and pages as before.
+"""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import h5py
+import numpy as np
+
+TABLES = ("per_class.csv", "per_layer.csv", "per_layer_class.csv", "per_kernel.csv", "confusion.csv",
+          "class_overlap.csv", "failures.csv", "manifest.csv")
+TIMES = re.compile(r"decode [\d.e+-]+ s, network [\d.e+-]+ s, pyramid [\d.e+-]+ s")
+
+
+def is_time(name):
+    return name.rsplit("/", 1)[-1] in ("decode_s", "network_s", "pyramid_s")
+
+
+def datasets(part):
+    found = {}
+    part.visititems(lambda name, item: found.__setitem__(name, item[()])
+                    if isinstance(item, h5py.Dataset) and not is_time(name) else None)
+    return found
+
+
+def attributes(part):
+    """All but the command line and the folder of the results, in which the two differ."""
+    return {name: value for name, value in part.attrs.items() if name not in ("config", "command")}
+
+
+def same(a, b):
+    return a.dtype == b.dtype and a.shape == b.shape and (
+        a.tobytes() == b.tobytes() if a.dtype != object else np.array_equal(a, b))
+
+
+def compare_parts(one, other):
+    names = sorted(path.name for path in one.glob("part-*"))
+    assert names and names == sorted(path.name for path in other.glob("part-*")), names
+    for name in names:
+        with h5py.File(one / name) as a, h5py.File(other / name) as b:
+            assert attributes(a) == attributes(b), f"{name}: attributes"
+            left, right = datasets(a), datasets(b)
+            assert left.keys() == right.keys(), f"{name}: {left.keys() ^ right.keys()}"
+            for item in left:
+                assert same(left[item], right[item]), f"{name}: {item}"
+
+
+def clip_of(part, index):
+    """Everything that a part holds of a clip."""
+    values = {}
+    for name, item in datasets(part).items():
+        if name.startswith(("classes/", "layers/", "failures/")) or "/edges/" in name:
+            continue
+        values[name] = item[index]
+    for group in part.get("pyramid", ()):
+        edges = part["pyramid"][group].get("edges")
+        if edges is None:
+            continue
+        for target, (begin, end) in enumerate(edges["range"][index]):
+            for field in ("kernel", "channel", "score"):
+                values[f"{group} {target} {field}"] = edges[field][begin:end]
+    return values
+
+
+def clips_of_parts(folder):
+    for path in sorted(folder.glob("part-*.h5")):
+        with h5py.File(path) as part:
+            for index in range(len(part["clips/row"])):
+                yield clip_of(part, index)
+
+
+def clips_of_merged(path):
+    with h5py.File(path) as merged:
+        names = merged["part_names"].asstr()[()]
+        clips = merged["clips"]
+        for row, part, index in zip(clips["row"][()], clips["part"][()], clips["index"][()]):
+            values = clip_of(merged["parts"][names[part]], index)
+            assert values["clips/row"] == row
+            yield values
+
+
+def compare_rows(one, other):
+    left, right = list(clips_of_parts(one)), list(clips_of_merged(other / "merged.h5"))
+    assert len(left) == len(right) > 0, f"{len(left)} clips, {len(right)} merged"
+    for a, b in zip(left, right):
+        assert a.keys() == b.keys(), f"{a['clips/clip_id']}: {a.keys() ^ b.keys()}"
+        for item in a:
+            assert same(np.asarray(a[item]), np.asarray(b[item])), f"{a['clips/clip_id']}: {item}"
+
+
+def summary(folder):
+    values = json.loads((folder / "summary.json").read_text())
+    del values["seconds_a_clip"], values["slowest_clips"]
+    return values
+
+
+def summary_line(folder):
+    header, line = (row.split(",") for row in (folder / "summary.csv").read_text().splitlines())
+    return {name: cell for name, cell in zip(header, line) if not name.endswith("_s_mean")}
+
+
+def end(folder):
+    values = json.loads((folder / "run.json").read_text())
+    return {name: values[name] for name in ("state", "exit_code", "asked", "done", "failed",
+                                            "reason")}
+
+
+def main():
+    one, other = Path(sys.argv[1]), Path(sys.argv[2])
+    compare_rows(one, other) if "--rows" in sys.argv else compare_parts(one, other)
+    for name in TABLES:
+        assert (one / name).read_bytes() == (other / name).read_bytes(), name
+    assert summary(one) == summary(other), "summary.json"
+    assert summary_line(one) == summary_line(other), "summary.csv"
+    assert end(one) == end(other), "run.json"
+    pages = [TIMES.sub("", (folder / "summary.html").read_text()) for folder in (one, other)]
+    assert pages[0] == pages[1], "summary.html"
+    for folder in (one, other):
+        left = [path.name for path in folder.rglob("*.tmp")]
+        assert not left, f"{folder}: {left}"
+    print("equal")
+
+
+main()

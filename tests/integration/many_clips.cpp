@@ -1,0 +1,82 @@
+#include "tests/integration/many_clips.h"
+
+#include <chrono>
+#include <cstdlib>
+#include <random>
+
+#include <fmt/format.h>
+
+#include "tests/unit/store/run_command.h"
+
+namespace cfp::test {
+namespace fs = std::filesystem;
+
+bool long_tests() {
+  const char* value = std::getenv("CFP_LONG_TESTS");
+  return value != nullptr && std::string(value) == "1";
+}
+
+unsigned random_seed() {
+  const char* value = std::getenv("CFP_TEST_SEED");
+  const unsigned seed =
+      value != nullptr ? static_cast<unsigned>(std::stoul(value)) : std::random_device()();
+  fmt::print("CFP_TEST_SEED={}\n", seed);
+  return seed;
+}
+
+ManyClips::ManyClips() : python_(python_with("h5py", CFP_SOURCE_DIR)) {
+  if (python_.empty()) {
+    reason_ = "needs a Python with h5py";
+    return;
+  }
+  const CommandResult made = run_command(
+      fmt::format("{} --out {} --manifest {} --count 40 --clip_len 8 --size 32", CFP_MOVING_SHAPES,
+                  (folder_ / "clips").string(), (folder_ / "made.csv").string()));
+  if (made.exit_code != 0) {
+    reason_ = "cannot make clips: " + made.output;
+    return;
+  }
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(folder_ / "clips")) {
+    if (entry.is_regular_file()) files.push_back(entry.path().string());
+  }
+  std::ranges::sort(files);
+  std::string list = "path,label\n";
+  for (int row = 0; row < kRows; ++row) {
+    const std::string file = files[static_cast<std::size_t>(row) % files.size()];
+    list += fmt::format("{},{}\n", row % 23 == 7 ? "gone.mp4" : file, row % 5);
+  }
+  write_text(folder_ / "list.csv", list);
+  write_text(folder_ / "c.yaml", tiny_config("{type: list, file: list.csv, max_failures: 0.1}"));
+  const auto start = std::chrono::steady_clock::now();
+  const ProgramResult whole = run_program(run("whole"), folder_.path());
+  const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
+  seconds_ = took.count();
+  if (whole.exit_code != 0) reason_ = "the undisturbed run failed: " + whole.err;
+}
+
+std::vector<std::string> ManyClips::run(const std::string& work_dir,
+                                        const std::vector<std::string>& more) const {
+  std::vector<std::string> arguments = {"run",
+                                        "c.yaml",
+                                        "-q",
+                                        "output.part_clips=8",
+                                        "runtime.threads_per_device=1",
+                                        "output.work_dir=" + work_dir};
+  arguments.insert(arguments.end(), more.begin(), more.end());
+  return arguments;
+}
+
+std::string ManyClips::difference(const std::string& work_dir, const std::string& option) const {
+  const CommandResult result = run_command(
+      fmt::format("{} {}/tests/integration/compare_runs.py {} {} {}", python_, CFP_SOURCE_DIR,
+                  (folder_ / "whole").string(), (folder_ / work_dir).string(), option));
+  return result.exit_code == 0 && result.output == "equal\n" ? "" : result.output + " differs";
+}
+
+const ManyClips& ManyClips::get() {
+  static const ManyClips clips;
+  return clips;
+}
+
+}  // namespace cfp::test
