@@ -20,6 +20,7 @@ using Command = std::function<ExitCode()>;
 /// @param line     the command line, for the records of a run
 /// @param command  set when the verb is there
 void add_run(CLI::App& app, const std::string& line, Command& command);
+void add_submit(CLI::App& app, Command& command);
 void add_check(CLI::App& app, Command& command);
 void add_index(CLI::App& app, Command& command);
 void add_config(CLI::App& app, Command& command);
@@ -32,7 +33,7 @@ void add_render(CLI::App& app, Command& command);
 void add_export_graph(CLI::App& app, Command& command);
 void add_doctor(CLI::App& app, Command& command);
 
-/// The file of a config and the `key=value` behind it, as `run`, `check` and `config` take them.
+/// The file of a config and the `key=value` behind it, as `run`, `check`, `config` and others take them.
 struct ConfigArguments {
   std::string file;
   std::vector<std::string> overrides;

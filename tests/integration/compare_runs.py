@@ -53,35 +53,38 @@ def compare_parts(one, other):
 
 
 def clip_of(part, index):
-    """Everything that a part holds of a clip."""
+    """Everything that a part, as datasets() reads it, holds of a clip."""
     values = {}
-    for name, item in datasets(part).items():
-        if name.startswith(("classes/", "layers/", "failures/")) or "/edges/" in name:
+    for name, item in part.items():
+        if name.startswith(("classes/", "layers/", "failures/")):
             continue
-        values[name] = item[index]
-    for group in part.get("pyramid", ()):
-        edges = part["pyramid"][group].get("edges")
-        if edges is None:
-            continue
-        for target, (begin, end) in enumerate(edges["range"][index]):
-            for field in ("kernel", "channel", "score"):
-                values[f"{group} {target} {field}"] = edges[field][begin:end]
+        if "/edges/" not in name:
+            values[name] = item[index]
+        elif name.endswith("/edges/range"):
+            edges = name.removesuffix("range")
+            for target, (begin, end) in enumerate(item[index]):
+                for field in ("kernel", "channel", "score"):
+                    values[f"{edges}{target} {field}"] = part[edges + field][begin:end]
     return values
 
 
 def clips_of_parts(folder):
     for path in sorted(folder.glob("part-*.h5")):
-        with h5py.File(path) as part:
-            for index in range(len(part["clips/row"])):
-                yield clip_of(part, index)
+        with h5py.File(path) as file:
+            part = datasets(file)
+        for index in range(len(part["clips/row"])):
+            yield clip_of(part, index)
 
 
 def clips_of_merged(path):
     with h5py.File(path) as merged:
         names = merged["part_names"].asstr()[()]
         clips = merged["clips"]
-        for row, part, index in zip(clips["row"][()], clips["part"][()], clips["index"][()]):
-            values = clip_of(merged["parts"][names[part]], index)
+        last, part = None, {}
+        for row, number, index in zip(clips["row"][()], clips["part"][()], clips["index"][()]):
+            if number != last:
+                last, part = number, datasets(merged["parts"][names[number]])
+            values = clip_of(part, index)
             assert values["clips/row"] == row
             yield values
 

@@ -1,0 +1,175 @@
+// `cfp submit` on a real Slurm: tasks that are stopped, killed, cancelled and preempted.
+#include <optional>
+
+#include <fmt/format.h>
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "tests/integration/many_clips.h"
+#include "tests/integration/slurm_node.h"
+#include "tests/unit/store/run_command.h"
+
+namespace cfp::test {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::HasSubstr;
+using testing::MatchesRegex;
+
+class Slurm : public testing::Test {
+ protected:
+  void SetUp() override {
+    if (!clips_.reason().empty()) GTEST_SKIP() << clips_.reason();
+    node_.emplace(clips_ / "node");
+    if (!node_->reason().empty()) GTEST_SKIP() << node_->reason();
+    // What a shell would read otherwise must reach the jobs as it is.
+    fs::copy_file(clips_ / "c.yaml", clips_ / "it's $HOME.yaml", fs::copy_options::skip_existing);
+    fs::create_directories(clips_ / work_dir_);
+    fs::create_directory_symlink(work_dir_, clips_ / "results");
+  }
+  void TearDown() override {
+    node_.reset();
+    for (const char* name : {"node", "results", "it's $HOME"}) fs::remove_all(clips_ / name);
+  }
+  ProgramResult submit(int shards, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = {"submit",
+                                          "it's $HOME.yaml",
+                                          "output.part_clips=8",
+                                          "runtime.threads_per_device=1",
+                                          "output.work_dir=" + work_dir_,
+                                          "--shards",
+                                          std::to_string(shards),
+                                          "--cpus-per-task=1",
+                                          "--partition=low"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run_program(arguments, clips_.path());
+  }
+  /// Submits, and notes the jobs.
+  void submit_now(int shards, const std::vector<std::string>& more = {}) {
+    std::vector<std::string> arguments = {"--go"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    const ProgramResult submitted = submit(shards, arguments);
+    ASSERT_EQ(submitted.exit_code, 0) << submitted.out << submitted.err;
+    const std::string jobs = read_text(clips_ / "results/slurm/jobs.txt");
+    const std::string last = jobs.substr(jobs.rfind('\n', jobs.size() - 2) + 1);
+    int count = 0, array = 0, merge = 0;
+    ASSERT_EQ(std::sscanf(last.c_str(), "%d %d %d", &count, &array, &merge), 3) << jobs;
+    EXPECT_EQ(count, shards);
+    EXPECT_THAT(submitted.out, HasSubstr(fmt::format("shards: job {}, ", array)));
+    EXPECT_THAT(submitted.out, HasSubstr(fmt::format("merge: job {}, ", merge)));
+    array_ = std::to_string(array);
+    merge_ = std::to_string(merge);
+  }
+  std::string task(int index) const { return fmt::format("{}_{}", array_, index); }
+  fs::path shard(int index, int count) const {
+    return clips_ / fmt::format("results/shards/{:05}-of-{:05}", index, count);
+  }
+  /// Stops the clock of a shard that has written a part and has more to do.
+  /// @return its process
+  pid_t freeze(int index, int count) {
+    const fs::path folder = shard(index, count);
+    EXPECT_TRUE(wait_until([&] { return fs::exists(folder / "part-00000.h5"); }))
+        << folder << ": nothing was written\n"
+        << log_of(index);
+    const pid_t process = read_json(folder / "running.json")["process"];
+    EXPECT_EQ(kill(process, SIGSTOP), 0);
+    EXPECT_FALSE(fs::exists(folder / "run.json")) << "it was too quick";
+    return process;
+  }
+  std::string log_of(int index) const {
+    const fs::path log = clips_ / fmt::format("results/slurm/{}_{}.log", array_, index);
+    return fs::exists(log) ? read_text(log) : "no log";
+  }
+  void expect_state(const std::string& job, const std::string& state) {
+    EXPECT_TRUE(wait_until([&] { return node_->field(job, "JobState") == state; }, 90))
+        << job << " is " << node_->field(job, "JobState") << ", not " << state << "\n"
+        << run_command("squeue --all").output;
+  }
+  void scancel(const std::string& arguments) {
+    const CommandResult result = run_command("scancel " + arguments);
+    EXPECT_EQ(result.exit_code, 0) << result.output;
+  }
+
+  const std::string work_dir_ = "it's $HOME/of a run";
+  const ManyClips& clips_ = ManyClips::get();
+  std::optional<SlurmNode> node_;
+  std::string array_, merge_;
+};
+
+TEST_F(Slurm, StoppedAndPreemptedShardsGoOnAndAreMerged) {
+  submit_now(4);
+  const pid_t stopped = freeze(1, 4);
+  freeze(2, 4);
+  expect_state(task(0), "COMPLETED");
+  expect_state(task(3), "COMPLETED");
+  EXPECT_EQ(node_->field(merge_, "JobState"), "PENDING");
+  // As before a time limit: a signal to the step. The script queues its task again.
+  scancel("--signal=TERM " + task(1));
+  kill(stopped, SIGCONT);
+  EXPECT_TRUE(wait_until([&] { return node_->field(task(1), "Restarts") == "1"; })) << log_of(1);
+  // The node is wanted for something more important: Slurm takes the task away and queues it again.
+  const CommandResult other = run_command(
+      "sbatch --parsable --partition=high --cpus-per-task=4 --output=/dev/null --wrap 'sleep 1'");
+  ASSERT_EQ(other.exit_code, 0) << other.output;
+  EXPECT_TRUE(wait_until([&] { return node_->field(task(2), "Restarts") == "1"; })) << log_of(2);
+  expect_state(other.output.substr(0, other.output.find('\n')), "COMPLETED");
+
+  expect_state(merge_, "COMPLETED");
+  for (int i = 0; i < 4; ++i)
+    EXPECT_EQ(node_->field(task(i), "JobState"), "COMPLETED") << log_of(i);
+  EXPECT_THAT(log_of(1), HasSubstr("stopped by a signal after"));
+  EXPECT_THAT(log_of(1), HasSubstr("queued again after 0 restarts"));
+  EXPECT_THAT(log_of(2), HasSubstr("stopped by a signal after"));
+  EXPECT_THAT(log_of(2), Not(HasSubstr("queued again")));
+  for (const int i : {1, 2}) EXPECT_THAT(log_of(i), HasSubstr("of them earlier)")) << i;
+  EXPECT_EQ(clips_.difference("results", "--rows"), "");
+}
+
+TEST_F(Slurm, EndedTasksStayEndedUntilSubmittedAgain) {
+  submit_now(3, {"--max-restarts=0"});
+  freeze(0, 3);
+  const pid_t killed = freeze(1, 3), stopped = freeze(2, 3);
+  scancel(task(0));
+  kill(killed, SIGKILL);  // as of memory; Slurm's own KILL would be a scancel
+  scancel("--signal=TERM " + task(2));
+  kill(stopped, SIGCONT);
+  expect_state(task(1), "FAILED");
+  EXPECT_EQ(node_->field(task(1), "ExitCode"), "137:0");
+  expect_state(task(2), "FAILED");
+  EXPECT_EQ(node_->field(task(2), "ExitCode"), "75:0");
+  EXPECT_THAT(log_of(2), HasSubstr("restarted 0 times, which is the limit"));
+  // Its shard came to a good end, and its script did not queue it again.
+  EXPECT_TRUE(wait_until([&] { return fs::exists(shard(0, 3) / "run.json"); }));
+  expect_state(task(0), "CANCELLED");
+  EXPECT_TRUE(wait_until([&] { return run_command("squeue --noheader").output.empty(); }))
+      << run_command("squeue --all").output;
+  EXPECT_EQ(node_->field(task(0), "Restarts"), "0");
+  EXPECT_EQ(node_->field(task(0), "JobState"), "CANCELLED");
+  EXPECT_FALSE(fs::exists(clips_ / "results/merged.h5"));
+
+  const ProgramResult otherwise = submit(4);
+  EXPECT_EQ(otherwise.exit_code, 2) << otherwise.out;
+  EXPECT_THAT(otherwise.err, HasSubstr("holds shards of 3"));
+  submit_now(3);
+  expect_state(merge_, "COMPLETED");
+  EXPECT_EQ(clips_.difference("results", "--rows"), "");
+}
+
+TEST_F(Slurm, SaysWhatItRefuses) {
+  const ProgramResult refused = submit(2, {"--go", "--account=a", "--sbatch", "nonsense=1"});
+  EXPECT_EQ(refused.exit_code, 4);
+  EXPECT_THAT(refused.err, HasSubstr("nonsense"));
+  EXPECT_THAT(refused.err, HasSubstr("Slurm did not take the jobs of"));
+  // The second of the two: the first is taken back.
+  ASSERT_EQ(submit(2, {"--max-running=1"}).exit_code, 0);
+  write_text(clips_ / "results/slurm/merge.sbatch", "no script\n");
+  const CommandResult half = run_command("sh " + (clips_ / "results/slurm/submit.sh").string());
+  EXPECT_EQ(half.exit_code, 1) << half.output;
+  expect_state("1", "CANCELLED");
+  EXPECT_FALSE(fs::exists(clips_ / "results/slurm/jobs.txt"));
+}
+
+}  // namespace
+}  // namespace cfp::test
