@@ -96,6 +96,12 @@ void submit(const fs::path& script) {
 ExitCode submit_run(const Arguments& arguments) {
   const ResolvedConfig config =
       resolve_config(load_config(arguments.config.file, arguments.config.overrides));
+  if (config.output.overwrite) {
+    config.values.fail(
+        "output.overwrite",
+        "a shard that is queued again would begin anew; with `cfp submit` it must be "
+        "false (output.overwrite=false)");
+  }
   const fs::path folder = fs::current_path();
   const SlurmJob job{.name = config.name,
                      .program = own_program(),

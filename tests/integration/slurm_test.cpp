@@ -171,5 +171,70 @@ TEST_F(Slurm, SaysWhatItRefuses) {
   EXPECT_FALSE(fs::exists(clips_ / "results/slurm/jobs.txt"));
 }
 
+/// Everything about `cfp submit` that needs no Slurm.
+class Submit : public testing::Test {
+ protected:
+  Submit() { write_text(folder_ / "c.yaml", tiny_config("{type: list, file: list.txt}")); }
+  ProgramResult submit(std::vector<std::string> more) {
+    more.insert(more.begin(), {"submit", "c.yaml"});
+    return run_program(more, folder_.path());
+  }
+  TemporaryFolder folder_;
+};
+
+TEST_F(Submit, WritesScriptsAndSaysHowToSubmitThem) {
+  const ProgramResult written = submit({"--shards=4", "--sbatch=gres=gpu:1", "--sbatch=exclusive"});
+  EXPECT_EQ(written.exit_code, 0) << written.err;
+  const std::string script = (folder_ / "out/slurm/submit.sh").string();
+  EXPECT_THAT(written.out, HasSubstr("Look at them, then: sh " + script));
+  EXPECT_EQ(run_command("sh -n " + script).output, "");
+  for (const char* name : {"shards.sbatch", "merge.sbatch"}) {
+    const std::string text = read_text(folder_ / "out/slurm" / name);
+    EXPECT_THAT(text, HasSubstr("#SBATCH --gres=gpu:1\n#SBATCH --exclusive\n")) << name;
+    EXPECT_THAT(text, HasSubstr(CFP_PROGRAM)) << name;
+  }
+  // The folder counts as a run's: shards may begin in it.
+  write_text(folder_ / "list.txt", "gone.mp4 0\n");
+  EXPECT_NE(run_program({"run", "c.yaml", "--shard=0/4"}, folder_.path()).exit_code, 2);
+}
+
+TEST_F(Submit, SaysWhatIsWrongBeforeAnythingIsWritten) {
+  const auto refuse = [&](const std::vector<std::string>& more, const std::string& what) {
+    const ProgramResult result = submit(more);
+    EXPECT_EQ(result.exit_code, 2) << result.out;
+    EXPECT_THAT(result.err, HasSubstr(what));
+    EXPECT_FALSE(fs::exists(folder_ / "out/slurm"));
+  };
+  refuse({"--shards=4", "explain.treshold=0.4"}, "did you mean");
+  refuse({"--shards=4", "output.overwrite=true"}, "a shard that is queued again would begin anew");
+  refuse({"--shards=4", "--time=1"}, "leave no time to work");
+  refuse({"--shards=4", "--sbatch=array=1"}, "sets --array itself");
+  refuse({"--shards=0"}, "--shards");
+  refuse({}, "--shards is required");
+  write_text(folder_ / "out/somebody's.txt", "");
+  refuse({"--shards=4"}, "holds files that are not of a run");
+}
+
+TEST_F(Submit, RefusesAnotherNumberThanBefore) {
+  ASSERT_EQ(submit({"--shards=4"}).exit_code, 0);
+  ASSERT_EQ(submit({"--shards=5"}).exit_code, 0) << "written, but never submitted";
+  write_text(folder_ / "out/slurm/jobs.txt", "5 12 13\n");
+  const ProgramResult other = submit({"--shards=4"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.err, HasSubstr("5 were submitted for"));
+  EXPECT_THAT(other.err, HasSubstr("(job 12, merge 13)"));
+  EXPECT_EQ(submit({"--shards=5"}).exit_code, 0);
+}
+
+TEST_F(Submit, WithoutSlurmSaysSo) {
+  const std::string path = getenv("PATH");
+  setenv("PATH", "/nowhere", 1);
+  const ProgramResult result = submit({"--shards=4", "--go"});
+  setenv("PATH", path.c_str(), 1);
+  EXPECT_EQ(result.exit_code, 4);
+  EXPECT_THAT(result.err, HasSubstr("no sbatch on PATH"));
+  EXPECT_TRUE(fs::exists(folder_ / "out/slurm/submit.sh"));
+}
+
 }  // namespace
 }  // namespace cfp::test
