@@ -33,7 +33,7 @@ void add_render(CLI::App& app, Command& command);
 void add_export_graph(CLI::App& app, Command& command);
 void add_doctor(CLI::App& app, Command& command);
 
-/// The file of a config and the `key=value` behind it, as `run`, `check`, `config` and others take them.
+/// The file of a config and the `key=value` behind it, as `run` and others take them.
 struct ConfigArguments {
   std::string file;
   std::vector<std::string> overrides;

@@ -95,9 +95,9 @@ class Session {
     outputs_.begin();
     warn_if_slow();
     const auto all_rows = static_cast<std::int64_t>(prepared_.labels.rows.size());
-    const auto known = std::ranges::count_if(
-        rows_.first(static_cast<std::size_t>(earlier.rows())),
-        [](const ClipRequest& row) { return row.problem.has_value(); });
+    const auto known =
+        std::ranges::count_if(rows_.first(static_cast<std::size_t>(earlier.rows())),
+                              [](const ClipRequest& row) { return row.problem.has_value(); });
     FailureWatch watch(all_rows, prepared_.config.max_failures.allowed(all_rows), earlier, known);
     try {
       explain(earlier, watch);

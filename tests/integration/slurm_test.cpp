@@ -1,4 +1,5 @@
 // `cfp submit` on a real Slurm: tasks that are stopped, killed, cancelled and preempted.
+#include <map>
 #include <optional>
 
 #include <fmt/format.h>
@@ -16,7 +17,6 @@ namespace {
 
 namespace fs = std::filesystem;
 using testing::HasSubstr;
-using testing::MatchesRegex;
 
 class Slurm : public testing::Test {
  protected:
@@ -38,6 +38,8 @@ class Slurm : public testing::Test {
                                           "it's $HOME.yaml",
                                           "output.part_clips=8",
                                           "runtime.threads_per_device=1",
+                                          "runtime.decode_workers=1",
+                                          "runtime.max_batches_in_flight=1",
                                           "output.work_dir=" + work_dir_,
                                           "--shards",
                                           std::to_string(shards),
@@ -66,17 +68,22 @@ class Slurm : public testing::Test {
   fs::path shard(int index, int count) const {
     return clips_ / fmt::format("results/shards/{:05}-of-{:05}", index, count);
   }
-  /// Stops the clock of a shard that has written a part and has more to do.
-  /// @return its process
-  pid_t freeze(int index, int count) {
-    const fs::path folder = shard(index, count);
-    EXPECT_TRUE(wait_until([&] { return fs::exists(folder / "part-00000.h5"); }))
-        << folder << ": nothing was written\n"
-        << log_of(index);
-    const pid_t process = read_json(folder / "running.json")["process"];
-    EXPECT_EQ(kill(process, SIGSTOP), 0);
-    EXPECT_FALSE(fs::exists(folder / "run.json")) << "it was too quick";
-    return process;
+  /// Stops the clocks of shards, each as soon as it has written a part and has more to do.
+  /// @return their processes
+  std::map<int, pid_t> freeze(const std::vector<int>& indexes, int count) {
+    std::map<int, pid_t> processes;
+    const auto freeze_those_that_wrote = [&] {
+      for (const int index : indexes) {
+        const fs::path folder = shard(index, count);
+        if (processes.contains(index) || !fs::exists(folder / "part-00000.h5")) continue;
+        processes[index] = read_json(folder / "running.json")["process"];
+        EXPECT_EQ(kill(processes[index], SIGSTOP), 0);
+        EXPECT_FALSE(fs::exists(folder / "run.json")) << index << " was too quick";
+      }
+      return processes.size() == indexes.size();
+    };
+    EXPECT_TRUE(wait_until(freeze_those_that_wrote)) << "some shards have written nothing";
+    return processes;
   }
   std::string log_of(int index) const {
     const fs::path log = clips_ / fmt::format("results/slurm/{}_{}.log", array_, index);
@@ -86,6 +93,10 @@ class Slurm : public testing::Test {
     EXPECT_TRUE(wait_until([&] { return node_->field(job, "JobState") == state; }, 90))
         << job << " is " << node_->field(job, "JobState") << ", not " << state << "\n"
         << run_command("squeue --all").output;
+  }
+  void expect_restarts(int index, const std::string& count) {
+    EXPECT_TRUE(wait_until([&] { return node_->field(task(index), "Restarts") == count; }))
+        << log_of(index);
   }
   void scancel(const std::string& arguments) {
     const CommandResult result = run_command("scancel " + arguments);
@@ -100,41 +111,42 @@ class Slurm : public testing::Test {
 
 TEST_F(Slurm, StoppedAndPreemptedShardsGoOnAndAreMerged) {
   submit_now(4);
-  const pid_t stopped = freeze(1, 4);
-  freeze(2, 4);
+  auto frozen = freeze({2, 3}, 4);
   expect_state(task(0), "COMPLETED");
-  expect_state(task(3), "COMPLETED");
+  expect_state(task(1), "COMPLETED");
   EXPECT_EQ(node_->field(merge_, "JobState"), "PENDING");
-  // As before a time limit: a signal to the step. The script queues its task again.
-  scancel("--signal=TERM " + task(1));
-  kill(stopped, SIGCONT);
-  EXPECT_TRUE(wait_until([&] { return node_->field(task(1), "Restarts") == "1"; })) << log_of(1);
+  // As before a time limit: a signal to the step. The script queues its task again: this one alone,
+  // though the number of the last task at Slurm is that of the whole array.
+  scancel("--signal=TERM " + task(3));
+  kill(frozen[3], SIGCONT);
+  expect_restarts(3, "1");
   // The node is wanted for something more important: Slurm takes the task away and queues it again.
   const CommandResult other = run_command(
       "sbatch --parsable --partition=high --cpus-per-task=4 --output=/dev/null --wrap 'sleep 1'");
   ASSERT_EQ(other.exit_code, 0) << other.output;
-  EXPECT_TRUE(wait_until([&] { return node_->field(task(2), "Restarts") == "1"; })) << log_of(2);
+  expect_restarts(2, "1");
   expect_state(other.output.substr(0, other.output.find('\n')), "COMPLETED");
 
   expect_state(merge_, "COMPLETED");
   for (int i = 0; i < 4; ++i)
     EXPECT_EQ(node_->field(task(i), "JobState"), "COMPLETED") << log_of(i);
-  EXPECT_THAT(log_of(1), HasSubstr("stopped by a signal after"));
-  EXPECT_THAT(log_of(1), HasSubstr("queued again after 0 restarts"));
-  EXPECT_THAT(log_of(2), HasSubstr("stopped by a signal after"));
+  for (int i = 0; i < 2; ++i) EXPECT_EQ(node_->field(task(i), "Restarts"), "0") << log_of(i);
+  EXPECT_THAT(log_of(3), HasSubstr("queued again after 0 restarts"));
   EXPECT_THAT(log_of(2), Not(HasSubstr("queued again")));
-  for (const int i : {1, 2}) EXPECT_THAT(log_of(i), HasSubstr("of them earlier)")) << i;
+  for (const int i : {2, 3}) {
+    EXPECT_THAT(log_of(i), HasSubstr("stopped by a signal after"));
+    EXPECT_THAT(log_of(i), HasSubstr("of them earlier)"));
+  }
   EXPECT_EQ(clips_.difference("results", "--rows"), "");
 }
 
 TEST_F(Slurm, EndedTasksStayEndedUntilSubmittedAgain) {
   submit_now(3, {"--max-restarts=0"});
-  freeze(0, 3);
-  const pid_t killed = freeze(1, 3), stopped = freeze(2, 3);
+  auto frozen = freeze({0, 1, 2}, 3);
   scancel(task(0));
-  kill(killed, SIGKILL);  // as of memory; Slurm's own KILL would be a scancel
+  kill(frozen[1], SIGKILL);  // as of memory; Slurm's own KILL would be a scancel
   scancel("--signal=TERM " + task(2));
-  kill(stopped, SIGCONT);
+  kill(frozen[2], SIGCONT);
   expect_state(task(1), "FAILED");
   EXPECT_EQ(node_->field(task(1), "ExitCode"), "137:0");
   expect_state(task(2), "FAILED");
