@@ -194,8 +194,8 @@ std::string shards_script(const SlurmJob& job, const SlurmOptions& options) {
 {name}{common}#SBATCH --array=0-{last}{max_running}
 {gpus}{cpus}#SBATCH --signal=USR1@{lead}
 {output}
-# When Slurm takes the job away, this shell gets the signal, too. It must outlive the shard, which
-# finishes the clips in flight first.
+# When Slurm takes the job away, this shell gets the signal, too, and would go before the shard has
+# finished its clips and said so.
 trap : TERM USR1 USR2
 
 cd {folder} || exit {system}

@@ -9,8 +9,8 @@
 // send any with `scancel --signal`. The run finishes the clips in flight and exits with 75. The
 // script then puts its own task back into the queue, where the run goes on from its parts. When
 // Slurm takes the job away (a preemption, a failed node) it does the same by itself (`--requeue`);
-// its SIGTERM goes to the script, too, which outlives the run only because it traps it. A task that
-// was cancelled stays cancelled, and any other exit code is the task's.
+// its SIGTERM goes to the script, too, which traps it, to be there until the run has ended. A task
+// that was cancelled stays cancelled, and any other exit code is the task's.
 #pragma once
 
 #include <cstdint>

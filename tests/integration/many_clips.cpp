@@ -36,7 +36,7 @@ ManyClips::ManyClips() : python_(python_with("h5py", CFP_SOURCE_DIR)) {
   if (made.exit_code != 0) throw std::runtime_error("cannot make clips: " + made.output);
   std::vector<std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder_ / "clips")) {
-    if (entry.is_regular_file()) files.push_back(entry.path().string());
+    if (entry.path().extension() == ".mp4") files.push_back(entry.path().string());
   }
   std::ranges::sort(files);
   std::string list = "path,label\n";

@@ -167,6 +167,11 @@ TEST_F(ShardsScript, QueuesItsTaskAgainWhenItWasStopped) {
   EXPECT_EQ(lines("scontrol.txt"), "requeue 12_5\n");
 }
 
+TEST_F(ShardsScript, OutlivesASignalToItself) {
+  command("srun", "kill -TERM $PPID; kill -USR1 $PPID; sleep 0.2; exit 75");
+  EXPECT_EQ(run(0, "PREEMPTED", 0).exit_code, 75);
+}
+
 TEST_F(ShardsScript, LeavesEverythingElseAsItIs) {
   for (const int code : {0, 1, 2, 3, 4, 130, 137, 143}) {
     EXPECT_EQ(run(code, "RUNNING", 0).exit_code, code);
