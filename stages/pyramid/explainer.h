@@ -51,6 +51,12 @@ class Explainer {
   /// @throws SystemError the device is not there or out of memory
   Explainer(std::shared_ptr<const Network> network, PreprocessOptions preprocess,
             ExplainOptions options, DeviceOptions device);
+  /// Explains each clip in several ways that share its forward pass, and what else they can: each
+  /// result holds the pyramids of the first options, then those of the second, and so on. They are
+  /// those of each alone, but for the rounding of edges' scores.
+  /// @param options  at least one; of the same `views`
+  Explainer(std::shared_ptr<const Network> network, PreprocessOptions preprocess,
+            const std::vector<ExplainOptions>& options, DeviceOptions device);
   ~Explainer();
   Explainer(Explainer&&) noexcept;
   Explainer& operator=(Explainer&&) noexcept;
@@ -61,6 +67,9 @@ class Explainer {
   /// @return one outcome a clip, in order
   /// @throws SystemError out of memory, or the device failed
   std::vector<ExplainOutcome> explain(std::span<const Clip> clips);
+
+  /// @return how many pyramids a result holds of each options, in order
+  std::vector<std::size_t> pyramid_counts() const;
 
   /// Explains rows, whose views follow one another; docs/method.md, section 9.
   ///
