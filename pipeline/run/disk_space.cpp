@@ -46,7 +46,7 @@ std::optional<DiskNeed> disk_need(const Prepared& prepared) {
   const std::int64_t views = view_count(config.sampling);
   const std::int64_t targets =
       config.explain.target == TargetKind::kTopK ? config.explain.top_k : 1;
-  const auto rows = static_cast<std::int64_t>(prepared.labels.rows.size());
+  const auto rows = static_cast<std::int64_t>(prepared.labels->rows.size());
   const std::int64_t pyramids = rows * targets * (averaged ? 1 : views);
   return DiskNeed{
       .certain_bytes = pyramids * certain + rows * views * prepared.network->num_classes() * 4,

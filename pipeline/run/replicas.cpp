@@ -30,6 +30,7 @@ PipelineOptions pipeline_options(const RuntimeOptions& runtime) {
 }
 
 std::vector<WorkerFactory> worker_factories(const Prepared& prepared,
+                                            const std::vector<ExplainOptions>& asked,
                                             const std::vector<std::string>& devices) {
   const ResolvedConfig& config = prepared.config;
   const int threads = threads_of_replica(config.runtime, devices);
@@ -40,7 +41,7 @@ std::vector<WorkerFactory> worker_factories(const Prepared& prepared,
     std::shared_ptr<Explainer>& first = first_on_device[device];
     std::shared_ptr<Explainer> explainer;
     if (!first) {
-      first = std::make_shared<Explainer>(prepared.network, prepared.preprocess, config.explain,
+      first = std::make_shared<Explainer>(prepared.network, prepared.preprocess, asked,
                                           DeviceOptions{.device = device, .threads = threads});
       explainer = first;
     } else {

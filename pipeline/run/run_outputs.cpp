@@ -30,7 +30,7 @@ PartHeader part_header(const Prepared& prepared, const RunRecord& record,
           .command = record.command,
           .continues = continues,
           .random_weights = prepared.network->random_weights,
-          .class_names = prepared.labels.class_names,
+          .class_names = prepared.labels->class_names,
           .versions = library_versions()};
 }
 
@@ -44,7 +44,7 @@ std::string config_file(const Prepared& prepared) {
   std::string text;
   if (prepared.network->random_weights) text += fmt::format("# {}\n", kRandomWeightsNote);
   text += fmt::format("# config hash {:016x}, manifest hash {:016x}, weights hash {:016x}\n",
-                      prepared.config.values.results_hash(), prepared.manifest.hash(),
+                      prepared.config.values.results_hash(), prepared.manifest->hash(),
                       prepared.network->weights_hash);
   return text + prepared.config.values.to_yaml();
 }
@@ -70,7 +70,7 @@ RunInfo run_info(const Prepared& prepared) {
           .network = prepared.network->architecture,
           .method = prepared.config.explain.method,
           .dataset = prepared.config.dataset.type,
-          .class_names = prepared.labels.class_names,
+          .class_names = prepared.labels->class_names,
           .random_weights = prepared.network->random_weights};
 }
 
@@ -105,10 +105,10 @@ void RunOutputs::begin() {
       record_.overrides.empty() ? "" : fmt::format("{}\n", fmt::join(record_.overrides, "\n")));
   write_file(folder_ / "environment.json",
              environment_json(record_.command, record_.devices, random_weights));
-  if (!record_.is_shard) write_manifest(folder_ / "manifest.csv", prepared_.manifest);
-  log_.write("start", {{"rows", prepared_.manifest.rows.size()},
-                       {"dataset", prepared_.manifest.provenance},
-                       {"labels", prepared_.labels.how},
+  if (!record_.is_shard) write_manifest(folder_ / "manifest.csv", *prepared_.manifest);
+  log_.write("start", {{"rows", prepared_.manifest->rows.size()},
+                       {"dataset", prepared_.manifest->provenance},
+                       {"labels", prepared_.labels->how},
                        {"network", prepared_.network->architecture},
                        {"random_weights", random_weights},
                        {"devices", record_.devices}});

@@ -126,17 +126,6 @@ Explainer::Explainer(std::shared_ptr<const Network> network, PreprocessOptions p
       options.size(), options.front().views, std::move(needs), std::move(normalisation)});
 }
 
-std::vector<std::size_t> Explainer::pyramid_counts() const {
-  std::vector<std::size_t> counts(parts_->asked);
-  for (const SharedWalk& walk : parts_->walks) {
-    for (const std::size_t place : walk.places) {
-      counts[place] =
-          static_cast<std::size_t>(target_count(walk.target(), parts_->network->num_classes()));
-    }
-  }
-  return counts;
-}
-
 Explainer::~Explainer() = default;
 Explainer::Explainer(Explainer&&) noexcept = default;
 Explainer& Explainer::operator=(Explainer&&) noexcept = default;

@@ -36,6 +36,9 @@ using ExplainOutcome = std::variant<ClipResult, Failure>;
 /// failure of the first bad view.
 using RowExplanation = std::variant<std::vector<ClipResult>, Failure>;
 
+/// @return how many pyramids each result gets of these options: one a target
+std::size_t pyramid_count(const ExplainOptions& options, int num_classes);
+
 struct ExplainerParts;
 
 /// @return the clips at the beginning that are views of one row
@@ -67,9 +70,6 @@ class Explainer {
   /// @return one outcome a clip, in order
   /// @throws SystemError out of memory, or the device failed
   std::vector<ExplainOutcome> explain(std::span<const Clip> clips);
-
-  /// @return how many pyramids a result holds of each options, in order
-  std::vector<std::size_t> pyramid_counts() const;
 
   /// Explains rows, whose views follow one another; docs/method.md, section 9.
   ///

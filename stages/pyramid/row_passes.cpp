@@ -118,8 +118,7 @@ bool RowPasses::logits_come_first() const {
 }
 
 std::size_t RowPasses::rounds(std::size_t walk) const {
-  return static_cast<std::size_t>(
-      target_count(parts_.walks[walk].target(), parts_.network->num_classes()));
+  return pyramid_count(parts_.walks[walk].target(), parts_.network->num_classes());
 }
 
 void RowPasses::find_targets() {

@@ -8,11 +8,13 @@
 #include <ATen/ops/softmax.h>
 #include <ATen/ops/zeros.h>
 
+#include "stages/pyramid/explainer.h"
+
 namespace cfp {
 
-int target_count(const ExplainOptions& options, int num_classes) {
+std::size_t pyramid_count(const ExplainOptions& options, int num_classes) {
   if (options.target != TargetKind::kTopK) return 1;
-  return std::min(options.top_k, num_classes);
+  return static_cast<std::size_t>(std::min(options.top_k, num_classes));
 }
 
 bool target_needs_logits(const ExplainOptions& options, const ClipRequest& row) {

@@ -14,14 +14,11 @@ struct RowTarget {
   at::Tensor weights;  ///< [classes]: the target is weights * logits
 };
 
-/// @return how many pyramids each clip gets
-int target_count(const ExplainOptions& options, int num_classes);
-
 /// @return whether the target depends on what the network says of a row
 bool target_needs_logits(const ExplainOptions& options, const ClipRequest& row);
 
 /// @param logits [classes]: of the row; not read where target_needs_logits() denies it
-/// @param round  below target_count()
+/// @param round  below pyramid_count()
 RowTarget find_target(const ExplainOptions& options, int num_classes, const ClipRequest& row,
                       const at::Tensor& logits, int round);
 
