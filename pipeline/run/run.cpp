@@ -7,6 +7,7 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "pipeline/run/batch_pipeline.h"
 #include "pipeline/run/device_pool.h"
@@ -24,6 +25,12 @@
 
 namespace cfp {
 namespace {
+
+/// Says something on the terminal, over the bar where one is drawn.
+void warn(const std::string& message) {
+  const bool over_bar = isatty(STDERR_FILENO) == 1;
+  fmt::print(stderr, "{}cfp: warning: {}\n", over_bar ? "\r\033[K" : "", message);
+}
 
 /// Says when failures are too many, row by row.
 class FailureWatch {
@@ -95,9 +102,9 @@ class Session {
     outputs_.begin();
     warn_if_slow();
     const auto all_rows = static_cast<std::int64_t>(prepared_.labels.rows.size());
-    const auto known = std::ranges::count_if(
-        rows_.first(static_cast<std::size_t>(earlier.rows())),
-        [](const ClipRequest& row) { return row.problem.has_value(); });
+    const auto known =
+        std::ranges::count_if(rows_.first(static_cast<std::size_t>(earlier.rows())),
+                              [](const ClipRequest& row) { return row.problem.has_value(); });
     FailureWatch watch(all_rows, prepared_.config.max_failures.allowed(all_rows), earlier, known);
     try {
       explain(earlier, watch);
@@ -146,8 +153,19 @@ class Session {
   void warn_if_slow() {
     const auto warning = slow_run_warning(devices_, fused_convolutions_available());
     if (!warning) return;
-    fmt::print(stderr, "cfp: warning: {}\n", *warning);
+    warn(*warning);
     outputs_.log().write("warning", {{"message", *warning}});
+  }
+
+  /// Called from the thread of a device.
+  void tell(const DeviceNotice& notice) {
+    const bool halved = notice.kind == DeviceNotice::Kind::kHalved;
+    nlohmann::ordered_json fields{{"device", notice.device}};
+    if (halved) fields["batch_size"] = notice.batch_size;
+    if (!halved) fields["devices_left"] = notice.devices_left;
+    fields["message"] = notice.reason;
+    outputs_.log().write(halved ? "batch_halved" : "device_lost", fields);
+    warn(describe(notice));
   }
 
   /// The rows that are left, and their parts.
@@ -157,10 +175,9 @@ class Session {
     // Outlives the last part: its threads may still be busy with what was given up.
     std::optional<DevicePool> pool;
     if (!left.empty() && watch.reason().empty()) {
-      const RuntimeOptions& runtime = prepared_.config.runtime;
-      pool.emplace(worker_factories(prepared_, devices_),
-                   static_cast<std::size_t>(runtime.max_batches_in_flight),
-                   static_cast<std::size_t>(runtime.batch_size));
+      pool.emplace(device_workers(prepared_, devices_),
+                   pool_options(prepared_.config.runtime,
+                                [this](const DeviceNotice& notice) { tell(notice); }));
       counts = run_rows(left, earlier, *pool, watch);
     }
     outputs_.finish_part();
@@ -184,7 +201,7 @@ class Session {
     if (options_.show_progress) {
       progress.emplace(stderr, static_cast<std::int64_t>(left.size()));
     }
-    const auto write = [&](const RowOutcome& row) {
+    const auto write = [&](RowOutcome row) {
       outputs_.add(row);
       ++(row.failure ? advance.failed : advance.done);
       folder_.set(advance);

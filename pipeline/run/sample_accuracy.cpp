@@ -103,9 +103,10 @@ SampleAccuracy sample_accuracy(const Prepared& prepared, std::int64_t clips) {
   const RuntimeOptions& runtime = lean.config.runtime;
   const ClipDecoder decoder(lean.config.sampling, lean.preprocess,
                             {.time_limit_s = runtime.clip_timeout_s});
-  DevicePool pool(worker_factories(lean, devices_of(runtime)),
-                  static_cast<std::size_t>(runtime.max_batches_in_flight),
-                  static_cast<std::size_t>(runtime.batch_size));
+  DevicePool pool(device_workers(lean, devices_of(runtime)),
+                  pool_options(runtime, [](const DeviceNotice& notice) {
+                    fmt::print(stderr, "cfp: warning: {}\n", describe(notice));
+                  }));
   SampleAccuracy sample;
   const auto count = [&](const RowOutcome& row) {
     if (row.failure) {
