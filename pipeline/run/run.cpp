@@ -8,6 +8,7 @@
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "pipeline/run/batch_pipeline.h"
 #include "pipeline/run/device_pool.h"
@@ -26,6 +27,12 @@
 
 namespace cfp {
 namespace {
+
+/// Says something on the terminal, over the bar where one is drawn.
+void warn(const std::string& message) {
+  const bool over_bar = isatty(STDERR_FILENO) == 1;
+  fmt::print(stderr, "{}cfp: warning: {}\n", over_bar ? "\r\033[K" : "", message);
+}
 
 /// Takes the part of a row's results that belongs to one of several runs.
 /// @param first, count  its pyramids among those of each result
@@ -78,7 +85,7 @@ class RunInFolder {
 
   /// Takes a row that it does not have yet.
   /// @param index  of the row among those of the run
-  void add(std::int64_t index, const RowOutcome& row) {
+  void add(std::int64_t index, RowOutcome& row) {
     if (index < earlier_.rows()) return;
     outputs_.add(row);
     ++(row.failure ? advance_.failed : advance_.done);
@@ -181,8 +188,19 @@ class Session {
   void warn_if_slow() {
     const auto warning = slow_run_warning(devices_, fused_convolutions_available());
     if (!warning) return;
-    fmt::print(stderr, "cfp: warning: {}\n", *warning);
+    warn(*warning);
     for (RunInFolder& run : runs_) run.log().write("warning", {{"message", *warning}});
+  }
+
+  /// Called from the thread of a device.
+  void tell(const DeviceNotice& notice) {
+    const bool halved = notice.kind == DeviceNotice::Kind::kHalved;
+    nlohmann::ordered_json fields{{"device", notice.device}};
+    if (halved) fields["batch_size"] = notice.batch_size;
+    if (!halved) fields["devices_left"] = notice.devices_left;
+    fields["message"] = notice.reason;
+    for (RunInFolder& run : runs_) run.log().write(halved ? "batch_halved" : "device_lost", fields);
+    warn(describe(notice));
   }
 
   /// What all runs have, because the one that is least far has it.
@@ -210,12 +228,11 @@ class Session {
     // Outlives the last part: its threads may still be busy with what was given up.
     std::optional<DevicePool> pool;
     if (!left.empty() && !hopeless) {
-      const RuntimeOptions& runtime = prepared_.config.runtime;
       std::vector<ExplainOptions> asked;
       for (const RunInFolder& run : runs_) asked.push_back(run.prepared().config.explain);
-      pool.emplace(worker_factories(prepared_, asked, devices_),
-                   static_cast<std::size_t>(runtime.max_batches_in_flight),
-                   static_cast<std::size_t>(runtime.batch_size));
+      pool.emplace(device_workers(prepared_, asked, devices_),
+                   pool_options(prepared_.config.runtime,
+                                [this](const DeviceNotice& notice) { tell(notice); }));
       given_up = run_rows(left, *pool, watch);
     }
     for (RunInFolder& run : runs_) run.finish_part();
@@ -265,7 +282,8 @@ class Session {
     for (RunInFolder& run : runs_) {
       const std::size_t count =
           pyramid_count(run.prepared().config.explain, prepared_.network->num_classes());
-      run.add(index, take_part(row, first, count));
+      RowOutcome part = take_part(row, first, count);
+      run.add(index, part);
       first += count;
     }
   }

@@ -10,6 +10,7 @@
 #include "pipeline/run/environment.h"
 #include "pipeline/run/identity.h"
 #include "pipeline/run/part_files.h"
+#include "results/store/steps.h"
 #include "stages/core/output_file.h"
 
 namespace cfp {
@@ -32,11 +33,6 @@ PartHeader part_header(const Prepared& prepared, const RunRecord& record,
           .random_weights = prepared.network->random_weights,
           .class_names = prepared.labels->class_names,
           .versions = library_versions()};
-}
-
-StoreOptions store_options(const ResolvedConfig& config) {
-  return {.edges = config.explain.edges,
-          .tubes = config.output.tubes && config.explain.tubes != TubeKind::kNone};
 }
 
 /// The config as a file of its own: a note where the network is untrained, hashes, keys.
@@ -117,16 +113,18 @@ void RunOutputs::begin() {
 void RunOutputs::add_to_part(const RowOutcome& row) {
   if (!part_) {
     part_.emplace(folder_ / part_name(parts_), part_header(prepared_, record_, continues_),
-                  store_options(prepared_.config));
+                  prepared_.config.output.store);
   }
   if (row.failure) part_->append_failure(*row.failure);
   for (const ClipResult& result : row.results) part_->append(result);
   if ((row.request->row + 1) % rows_a_part_ == 0) finish_part();
 }
 
-void RunOutputs::add(const RowOutcome& row) {
+void RunOutputs::add(RowOutcome& row) {
   folder_.require_own();
   add_to_part(row);
+  // Tables and page of this run and those that are made of its parts are the same.
+  for (ClipResult& result : row.results) round_as_stored(result, prepared_.config.output.store);
   if (row.failure) {
     const Failure& failure = *row.failure;
     tables_.add(failure);

@@ -98,9 +98,10 @@ SampleAccuracy sample_accuracy(const Prepared& prepared, std::int64_t clips) {
   const RuntimeOptions& runtime = prepared.config.runtime;
   const ClipDecoder decoder(prepared.config.sampling, prepared.preprocess,
                             {.time_limit_s = runtime.clip_timeout_s});
-  DevicePool pool(worker_factories(prepared, {kPredictionAlone}, devices_of(runtime)),
-                  static_cast<std::size_t>(runtime.max_batches_in_flight),
-                  static_cast<std::size_t>(runtime.batch_size));
+  DevicePool pool(device_workers(prepared, {kPredictionAlone}, devices_of(runtime)),
+                  pool_options(runtime, [](const DeviceNotice& notice) {
+                    fmt::print(stderr, "cfp: warning: {}\n", describe(notice));
+                  }));
   SampleAccuracy sample;
   const auto count = [&](const RowOutcome& row) {
     if (row.failure) {

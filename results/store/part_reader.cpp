@@ -44,8 +44,8 @@ PartHeader read_header(const std::string& file, hid_t root, Budget& budget) {
     throw SystemError(file + ": not a part that cfp wrote");
   }
   const std::int32_t version = read_int_attribute(root, "schema_version", file);
-  if (version != kPartSchemaVersion) {
-    throw SystemError(fmt::format("{}: schema version {}; this program reads version {}", file,
+  if (version < 1 || version > kPartSchemaVersion) {
+    throw SystemError(fmt::format("{}: schema version {}; this program reads those up to {}", file,
                                   version, kPartSchemaVersion));
   }
   const auto text = [&](const char* name) { return read_string_attribute(root, name, file); };

@@ -9,6 +9,7 @@
 #include <fmt/format.h>
 
 #include "stages/core/errors.h"
+#include "stages/network/device_errors.h"
 #include "stages/network/executor.h"
 #include "stages/network/network.h"
 #include "stages/pyramid/explainer_parts.h"
@@ -149,13 +150,10 @@ std::vector<RowExplanation> Explainer::explain(const std::vector<std::span<const
   }
   try {
     return RowPasses(parts, rows, clips, batch_size).run();
-  } catch (const c10::Error& error) {
-    throw SystemError(fmt::format("{} failed on a batch of {} clip(s), the first of them '{}': {}",
-                                  parts.device.str(), clips.size(), clips.front().request.clip_id,
-                                  error.what_without_backtrace()));
-  } catch (const std::bad_alloc&) {
-    throw SystemError(fmt::format("out of memory on a batch of {} clip(s), the first of them '{}'",
-                                  clips.size(), clips.front().request.clip_id));
+  } catch (...) {
+    rethrow_device_error(parts.device,
+                         fmt::format("failed on a batch of {} clip(s), the first of them '{}'",
+                                     clips.size(), clips.front().request.clip_id));
   }
 }
 

@@ -51,7 +51,7 @@ std::span<const Clip> first_row(std::span<const Clip> clips);
 class Explainer {
  public:
   /// @throws ConfigError an option names a layer, class or method that is not there
-  /// @throws SystemError the device is not there or out of memory
+  /// @throws DeviceOutOfMemory, DeviceLost, SystemError the device is not there or cannot take it
   Explainer(std::shared_ptr<const Network> network, PreprocessOptions preprocess,
             ExplainOptions options, DeviceOptions device);
   /// Explains each clip in several ways that share its forward pass, and what else they can: each
@@ -68,7 +68,7 @@ class Explainer {
   /// alone.
   ///
   /// @return one outcome a clip, in order
-  /// @throws SystemError out of memory, or the device failed
+  /// @throws DeviceOutOfMemory, DeviceLost, SystemError otherwise
   std::vector<ExplainOutcome> explain(std::span<const Clip> clips);
 
   /// Explains rows, whose views follow one another; docs/method.md, section 9.
@@ -77,7 +77,7 @@ class Explainer {
   /// @param batch_size  clips that go through the network at once, at most; where there are more,
   ///                    they go through it more than once
   /// @return one explanation a row, in order
-  /// @throws SystemError out of memory, or the device failed
+  /// @throws DeviceOutOfMemory, DeviceLost, SystemError otherwise
   std::vector<RowExplanation> explain_rows(std::span<const Clip> clips, std::size_t batch_size);
 
   /// Another one on the same device, for another thread: it shares the weights.
