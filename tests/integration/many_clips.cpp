@@ -3,6 +3,7 @@
 #include <chrono>
 #include <cstdlib>
 #include <random>
+#include <stdexcept>
 
 #include <fmt/format.h>
 
@@ -30,15 +31,12 @@ ManyClips::ManyClips() : python_(python_with("h5py", CFP_SOURCE_DIR)) {
     return;
   }
   const CommandResult made = run_command(
-      fmt::format("{} --out {} --manifest {} --count 40 --clip_len 8 --size 32", CFP_MOVING_SHAPES,
+      fmt::format("{} --out {} --manifest {} --count 40 --clip_len 16 --size 32", CFP_MOVING_SHAPES,
                   (folder_ / "clips").string(), (folder_ / "made.csv").string()));
-  if (made.exit_code != 0) {
-    reason_ = "cannot make clips: " + made.output;
-    return;
-  }
+  if (made.exit_code != 0) throw std::runtime_error("cannot make clips: " + made.output);
   std::vector<std::string> files;
   for (const auto& entry : fs::recursive_directory_iterator(folder_ / "clips")) {
-    if (entry.is_regular_file()) files.push_back(entry.path().string());
+    if (entry.path().extension() == ".mp4") files.push_back(entry.path().string());
   }
   std::ranges::sort(files);
   std::string list = "path,label\n";
@@ -52,7 +50,7 @@ ManyClips::ManyClips() : python_(python_with("h5py", CFP_SOURCE_DIR)) {
   const ProgramResult whole = run_program(run("whole"), folder_.path());
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   seconds_ = took.count();
-  if (whole.exit_code != 0) reason_ = "the undisturbed run failed: " + whole.err;
+  if (whole.exit_code != 0) throw std::runtime_error("the undisturbed run failed: " + whole.err);
 }
 
 std::vector<std::string> ManyClips::run(const std::string& work_dir,
