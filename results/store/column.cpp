@@ -1,6 +1,7 @@
 #include "results/store/column.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <functional>
 #include <numeric>
@@ -153,9 +154,10 @@ Column::Column(const ColumnFile& file, hid_t parent, const ColumnSpec& spec, Num
       row_shape_(spec.row_shape),
       row_elements_(product(spec.row_shape)) {
   const std::size_t row_bytes = row_elements_ * size_of(number);
-  chunk_rows_ =
+  // A power of two: the usual part of 64 clips then fills its last chunk, too.
+  chunk_rows_ = std::bit_floor(
       std::clamp<std::uint64_t>(file.options.chunk_bytes / std::max<std::size_t>(row_bytes, 1), 1,
-                                row_shape_.empty() ? kMaxChunkElements : kMaxChunkRows);
+                                row_shape_.empty() ? kMaxChunkElements : kMaxChunkRows));
   dataset_ = create_dataset(item_, parent, spec, stored_type(stored), chunk_rows_,
                             deflate_level(file.options, stored));
 }
