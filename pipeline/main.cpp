@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include "pipeline/cluster/shell_word.h"
 #include "pipeline/commands/commands.h"
 #include "pipeline/config/scalars.h"
 #include "pipeline/run/build_info.h"
@@ -19,20 +20,7 @@ namespace {
 /// The command line as one could type it again.
 std::string command_line(int count, char** words) {
   std::string line;
-  for (int i = 0; i < count; ++i) {
-    const std::string word = words[i];
-    const bool plain = word.find_first_not_of(
-                           "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
-                           "_-./=,:@%+") == std::string::npos;
-    if (i > 0) line += ' ';
-    if (plain && !word.empty()) {
-      line += word;
-      continue;
-    }
-    line += '\'';
-    for (const char c : word) line += c == '\'' ? std::string("'\\''") : std::string(1, c);
-    line += '\'';
-  }
+  for (int i = 0; i < count; ++i) line += (i > 0 ? " " : "") + shell_word(words[i]);
   return line;
 }
 
@@ -58,6 +46,7 @@ ExitCode run_command_line(int count, char** words) {
   Command command;
   add_run(app, command_line(count, words), command);
   add_sweep(app, command_line(count, words), command);
+  add_submit(app, command);
   add_check(app, command);
   add_index(app, command);
   add_status(app, command);

@@ -22,6 +22,7 @@ using Command = std::function<ExitCode()>;
 /// @param command  set when the verb is there
 void add_run(CLI::App& app, const std::string& line, Command& command);
 void add_sweep(CLI::App& app, const std::string& line, Command& command);
+void add_submit(CLI::App& app, Command& command);
 void add_check(CLI::App& app, Command& command);
 void add_index(CLI::App& app, Command& command);
 void add_config(CLI::App& app, Command& command);
@@ -34,7 +35,7 @@ void add_render(CLI::App& app, Command& command);
 void add_export_graph(CLI::App& app, Command& command);
 void add_doctor(CLI::App& app, Command& command);
 
-/// The file of a config and the `key=value` behind it, as `run`, `check` and `config` take them.
+/// The file of a config and the `key=value` behind it, as `run` and others take them.
 struct ConfigArguments {
   std::string file;
   std::vector<std::string> overrides;

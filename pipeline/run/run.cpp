@@ -300,22 +300,6 @@ class Session {
   std::deque<RunInFolder> runs_;
 };
 
-/// @throws ConfigError a run in one piece and one in shards would share the folder
-void require_one_kind(const std::filesystem::path& work_dir, bool is_shard) {
-  if (!is_shard && !shards_in(work_dir).empty()) {
-    throw ConfigError(fmt::format(
-        "output.work_dir: '{}' holds shards; `cfp merge` puts them together, --shard i/n does one "
-        "of them; name another folder for a run in one piece, or remove this one",
-        work_dir.string()));
-  }
-  if (is_shard && !parts_in(work_dir).empty()) {
-    throw ConfigError(fmt::format(
-        "output.work_dir: '{}' holds a run in one piece; name another folder for shards, or remove "
-        "this one",
-        work_dir.string()));
-  }
-}
-
 /// What a run says that had nothing to do.
 RunSummary complete_summary(const Prepared& prepared, const WorkDir& folder) {
   const RunEnd end = read_run_end(folder.path()).value();

@@ -41,6 +41,21 @@ std::string identity_text(const Prepared& prepared) {
 
 }  // namespace
 
+void require_one_kind(const fs::path& work_dir, bool is_shard) {
+  if (!is_shard && !shards_in(work_dir).empty()) {
+    throw ConfigError(fmt::format(
+        "output.work_dir: '{}' holds shards; `cfp merge` puts them together, --shard i/n does one "
+        "of them; name another folder for a run in one piece, or remove this one",
+        work_dir.string()));
+  }
+  if (is_shard && !parts_in(work_dir).empty()) {
+    throw ConfigError(fmt::format(
+        "output.work_dir: '{}' holds a run in one piece; name another folder for shards, or remove "
+        "this one",
+        work_dir.string()));
+  }
+}
+
 std::optional<SharedRun> read_shared_run(const fs::path& work_dir) {
   const fs::path path = work_dir / kIdentityName;
   std::ifstream file(path);

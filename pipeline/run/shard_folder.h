@@ -19,6 +19,10 @@ namespace cfp {
 
 inline constexpr const char* kIdentityName = "identity.json";
 
+/// @param is_shard  whether the run that is about to begin is one of shards
+/// @throws ConfigError a run in one piece and one in shards would share the folder
+void require_one_kind(const std::filesystem::path& work_dir, bool is_shard);
+
 /// What all shards are part of.
 struct SharedRun {
   std::string name;
