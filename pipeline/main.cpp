@@ -45,6 +45,7 @@ ExitCode run_command_line(int count, char** words) {
       "or checkpoint, 75 stopped by a signal, 130 ^C.");
   Command command;
   add_run(app, command_line(count, words), command);
+  add_sweep(app, command_line(count, words), command);
   add_submit(app, command);
   add_check(app, command);
   add_index(app, command);

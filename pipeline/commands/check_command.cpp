@@ -61,7 +61,7 @@ void show_network(const Network& network) {
 
 void show_prepared(const Prepared& prepared) {
   show_network(*prepared.network);
-  fmt::print("labels      {}\n", prepared.labels.how);
+  fmt::print("labels      {}\n", prepared.labels->how);
   fmt::print("preprocess  {}\n", prepared.preprocess.preset);
   fmt::print("pyramid     {} layers\n",
              plan_pyramid(prepared.network->graph, prepared.config.explain).layers.size());

@@ -10,6 +10,7 @@
 
 #include <CLI/App.hpp>
 
+#include "pipeline/run/run.h"
 #include "stages/core/errors.h"
 
 namespace cfp {
@@ -20,6 +21,7 @@ using Command = std::function<ExitCode()>;
 /// @param line     the command line, for the records of a run
 /// @param command  set when the verb is there
 void add_run(CLI::App& app, const std::string& line, Command& command);
+void add_sweep(CLI::App& app, const std::string& line, Command& command);
 void add_submit(CLI::App& app, Command& command);
 void add_check(CLI::App& app, Command& command);
 void add_index(CLI::App& app, Command& command);
@@ -39,6 +41,17 @@ struct ConfigArguments {
   std::vector<std::string> overrides;
 
   void add_to(CLI::App& verb, bool file_is_required = true);
+};
+
+/// How rows are gone through, as `run` and `sweep` take it.
+struct RunArguments {
+  bool quiet = false, fresh = false;
+  std::string resume = "same", shard;
+
+  void add_to(CLI::App& verb);
+  /// @param line  the command line
+  /// @return the options, with the shard that is named
+  RunOptions options(const std::string& line) const;
 };
 
 }  // namespace cfp

@@ -15,14 +15,8 @@ namespace {
 
 struct Arguments {
   ConfigArguments config;
-  bool quiet = false, fresh = false;
-  std::string resume = "same", shard;
+  RunArguments run;
 };
-
-ResumeMode resume_mode(const Arguments& arguments, const ResolvedConfig& config) {
-  if (arguments.fresh || config.output.overwrite) return ResumeMode::kFresh;
-  return arguments.resume == "force" ? ResumeMode::kForce : ResumeMode::kSame;
-}
 
 void report(const RunSummary& summary, const std::optional<Shard>& shard) {
   if (summary.was_complete) {
@@ -43,20 +37,21 @@ void report(const RunSummary& summary, const std::optional<Shard>& shard) {
 ExitCode run_config(const Arguments& arguments, const std::string& line) {
   ResolvedConfig config =
       resolve_config(load_config(arguments.config.file, arguments.config.overrides));
-  const ShardChoice choice = choose_shard(arguments.shard, variable_of_environment);
+  if (const ConfigTree& sweep = config.values.sweep(); !sweep.is_null()) {
+    throw ConfigError(
+        fmt::format("{}: sweep: `cfp run` does a single run; `cfp sweep` goes through the values",
+                    sweep.where.to_string()));
+  }
+  RunOptions options = arguments.run.options(line);
+  const ShardChoice choice = choose_shard(arguments.run.shard, variable_of_environment);
+  options.shard = choice.shard;
   if (choice.shard) {
     fmt::print("shard {} of {} ({})\n", choice.shard->index, choice.shard->count, choice.source);
     std::fflush(stdout);
   }
-  const ResumeMode resume = resume_mode(arguments, config);
   const SignalWatch watch;
-  RunSummary summary = run(std::move(config), {.command = line,
-                                               .overrides = arguments.config.overrides,
-                                               .show_progress = !arguments.quiet,
-                                               .resume = resume,
-                                               .shard = choice.shard,
-                                               .stop_signal = SignalWatch::received});
-  if (arguments.quiet) summary.text.clear();
+  RunSummary summary = run({std::move(config), arguments.config.overrides}, options);
+  if (arguments.run.quiet) summary.text.clear();
   report(summary, choice.shard);
   if (!summary.reason.empty()) fmt::print(stderr, "cfp: {}\n", summary.reason);
   return summary.exit_code;
@@ -68,18 +63,7 @@ void add_run(CLI::App& app, const std::string& line, Command& command) {
   auto arguments = std::make_shared<Arguments>();
   CLI::App* verb = app.add_subcommand("run", "Explain the clips that a config names");
   arguments->config.add_to(*verb);
-  verb->add_flag("-q,--quiet", arguments->quiet, "No progress and no tables on the terminal");
-  CLI::Option* resume =
-      verb->add_option("--resume", arguments->resume,
-                       "Where the folder holds finished clips: same (the default) goes on from "
-                       "them if config, manifest and weights are the same; force, also if not")
-          ->check(CLI::IsMember({"same", "force"}));
-  verb->add_flag("--fresh", arguments->fresh, "Remove the results in the folder and begin anew")
-      ->excludes(resume);
-  verb->add_option("--shard", arguments->shard,
-                   "i/n: of n shards of the rows do the i-th, from 0; none: do all; without it, "
-                   "what the batch system says")
-      ->type_name("I/N");
+  arguments->run.add_to(*verb);
   verb->callback([arguments, line, &command] {
     command = [arguments, line] { return run_config(*arguments, line); };
   });

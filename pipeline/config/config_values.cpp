@@ -12,7 +12,7 @@
 
 namespace cfp {
 
-ConfigValues::ConfigValues(const ConfigTree& tree) {
+ConfigValues::ConfigValues(const ConfigTree& tree, ConfigTree sweep) : sweep_(std::move(sweep)) {
   ConfigProblems problems;
   check_against_schema(tree, problems);
   for (const KeySpec& key : config_schema()) {

@@ -33,6 +33,18 @@ keys for one run; `cfp config FILE` shows what comes out, and where each value c
 - An unknown key, a key given twice, a wrong type or a value out of range is an error, found before
   any work starts, with file, line and column.
 
+A section `sweep` names values that `cfp sweep` goes through, instead of `cfp run`:
+
+```yaml
+sweep:
+  mode: grid                          # all combinations; `zip`: first with first, and so on
+  explain.threshold: [0.4, 0.5, 0.6]
+  network: [{type: resnet50_3d, checkpoint: a.pth}, {type: i3d, checkpoint: b.pth}]
+```
+
+or, one by one, `sweep: {points: [{explain.method: response, explain.threshold: 0.4}, …]}`. On the command
+line it is `cfp sweep FILE explain.threshold=0.4,0.5,0.6 explain.method=gradient,response`.
+
 `cfp config --json-schema` writes a JSON Schema, with which editors complete and check keys.
 )";
 
@@ -144,6 +156,13 @@ std::string config_json_schema() {
   properties["_base_"] = {
       {"description", "Configs to start from, relative to this file."},
       {"anyOf", {{{"type", "string"}}, {{"type", "array"}, {"items", {{"type", "string"}}}}}}};
+  properties["sweep"] = {
+      {"description", "Values that `cfp sweep` goes through: a list of values by key."},
+      {"type", {"object", "null"}},
+      {"properties",
+       {{"mode", {{"enum", {"grid", "zip"}}}},
+        {"points", {{"type", "array"}, {"items", {{"type", "object"}}}}}}},
+      {"additionalProperties", {{"type", "array"}}}};
   for (const SectionSpec& section : config_sections()) {
     Json keys = Json::object();
     for (const KeySpec& key : config_schema()) {

@@ -16,6 +16,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kBaseKey = "_base_";
+constexpr std::string_view kSweepKey = "sweep";
 constexpr std::size_t kMostFiles = 64;  // bases of bases, counted each time they are read
 constexpr std::string_view kBuiltins[] = {"config_dir", "config_name"};
 
@@ -141,13 +142,16 @@ ConfigValues resolve(ConfigTree tree, const std::string& config_name,
                      const std::vector<std::string>& overrides) {
   for (const std::string& text : overrides) apply_override(tree, text);
   ConfigProblems problems;
+  ConfigTree sweep;
   if (tree.is_map() || tree.is_null()) {
+    if (ConfigTree* section = tree.find(kSweepKey)) sweep = std::move(*section);
+    std::erase_if(tree.entries, [](const ConfigTree::Entry& e) { return e.key == kSweepKey; });
     if (tree.is_null()) tree.kind = ConfigTree::Kind::kMap;
     add_defaults(tree, config_name);
     substitute_keys(tree, problems);
     problems.throw_if_any();
   }
-  return ConfigValues(tree);
+  return ConfigValues(tree, std::move(sweep));
 }
 
 }  // namespace

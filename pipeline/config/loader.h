@@ -23,9 +23,10 @@ namespace cfp {
 /// All keys of the schema with a checked value each.
 class ConfigValues {
  public:
-  /// @param tree  merged and substituted
+  /// @param tree   merged and substituted
+  /// @param sweep  what sweep() gives
   /// @throws ConfigError something in it does not fit the schema; all problems at once
-  explicit ConfigValues(const ConfigTree& tree);
+  explicit ConfigValues(const ConfigTree& tree, ConfigTree sweep = {});
 
   const ConfigTree& tree(std::string_view path) const { return at(path).value; }
   /// @return where the value comes from: `file:line:column`, `command line`, `default`, …
@@ -40,6 +41,9 @@ class ConfigValues {
   std::string text(std::string_view path) const;
   std::vector<std::string> texts(std::string_view path) const;
   std::vector<double> reals(std::string_view path) const;
+
+  /// @return the section `sweep`, unchecked (pipeline/sweep); null where there is none
+  const ConfigTree& sweep() const { return sweep_; }
 
   /// Puts in what became known later, such as a step of the checkpoint's preset.
   void set(std::string_view path, const std::string& yaml, const std::string& origin);
@@ -62,6 +66,7 @@ class ConfigValues {
   const std::string& scalar(std::string_view path) const;
 
   std::map<std::string, Value, std::less<>> values_;
+  ConfigTree sweep_;
 };
 
 /// Reads a config with its bases, lays the overrides on it, substitutes, and checks it.

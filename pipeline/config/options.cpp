@@ -220,6 +220,25 @@ ExplainOptions explain_options(const ConfigValues& values) {
   return options;
 }
 
+StoredAs stored_as(const ConfigValues& values, const std::string& key) {
+  if (values.is_word(key, "uint16")) return StoredAs::kUInt16;
+  return values.is_word(key, "uint8") ? StoredAs::kUInt8 : StoredAs::kFloat32;
+}
+
+StoreOptions store_options(const ConfigValues& values, const ExplainOptions& explain) {
+  StoreOptions options{.edges = explain.edges,
+                       .tubes = explain.tubes != TubeKind::kNone,
+                       .tube_values = stored_as(values, "output.tubes"),
+                       .edge_scores = stored_as(values, "output.edge_scores")};
+  if (values.is_word("output.compression", "none")) {
+    options.deflate = 0;
+  } else if (!values.is_word("output.compression", "auto")) {
+    options.deflate = number_or_zero(values, "output.compression");
+  }
+  options.chunk_bytes = 1024 * static_cast<std::size_t>(number_or_zero(values, "output.chunk_kb"));
+  return options;
+}
+
 /// Lays the steps that the config sets over those of the preset.
 void read_steps(const ConfigValues& values, PreprocessOptions& options) {
   if (values.is_set("preprocess.resize_mode")) {
@@ -305,7 +324,7 @@ ResolvedConfig resolve_config(ConfigValues values) {
                     .grace_s = known.real("runtime.grace_s")};
   config.output = {.work_dir = known.text("output.work_dir"),
                    .overwrite = known.boolean("output.overwrite"),
-                   .tubes = !known.is_word("output.tubes", "none"),
+                   .store = store_options(known, config.explain),
                    .part_clips = number_or_zero(known, "output.part_clips"),
                    .summary_clips = number_or_zero(known, "output.summary_clips"),
                    .render = number_or_zero(known, "output.render")};

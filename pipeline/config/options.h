@@ -10,6 +10,7 @@
 
 #include "datasets/dataset.h"
 #include "pipeline/config/loader.h"
+#include "results/store/part_header.h"
 #include "stages/core/explain_options.h"
 #include "stages/core/preprocess.h"
 #include "stages/decode/sampling.h"
@@ -43,7 +44,7 @@ struct RuntimeOptions {
 struct OutputOptions {
   std::string work_dir;
   bool overwrite = false;
-  bool tubes = true;
+  StoreOptions store;   ///< what of the results is kept, and how
   int part_clips = 64;  ///< bound of the clips of a part
   int summary_clips = 8;
   int render = 0;  ///< clips that are rendered at the end

@@ -277,9 +277,36 @@ Keys output_keys() {
        .default_yaml = "true",
        .meaning = "Keep the edges between found kernels and channels."},
       {.path = "output.tubes",
-       .words = {"none", "float32"},
+       .words = {"none", "float32", "uint16", "uint8"},
        .default_yaml = "float32",
-       .meaning = "How tubes are stored; none: they are not computed either."},
+       .meaning =
+           "How tubes are stored: as they are, or as 65535 or 255 steps between the smallest "
+           "and the largest value of each, which is off by half a step at most; none: they "
+           "are not computed either."},
+      {.path = "output.edge_scores",
+       .words = {"float32", "uint16"},
+       .default_yaml = "float32",
+       .meaning =
+           "How scores of edges are stored: as they are, or as 65535 steps up to the layer's "
+           "largest."},
+      {.path = "output.compression",
+       .kinds = {kInteger},
+       .words = {"auto", "none"},
+       .default_yaml = "auto",
+       .minimum = 1,
+       .maximum = 9,
+       .changes_results = false,
+       .meaning = "Level of deflate (gzip), behind a shuffle of bytes; auto: 4, of floats 1, as "
+                  "measured (docs/performance.md)."},
+      {.path = "output.chunk_kb",
+       .kinds = {kInteger},
+       .default_yaml = "32",
+       .minimum = 1,
+       .maximum = 1024,
+       .unit = "kB",
+       .changes_results = false,
+       .meaning = "What HDF5 packs and reads at once of a dataset, and what a run keeps in memory "
+                  "of each; a clip at least, 64 clips at most."},
       {.path = "output.part_clips",
        .kinds = {kInteger},
        .default_yaml = "64",

@@ -6,6 +6,8 @@
 // at any number of threads and devices, and in a run that was stopped and went on. Rows are handed
 // to the writer in the manifest's order, batch by batch. Only a stop from outside (a signal) falls
 // where it falls, between two batches: what is written is the beginning of the rows, without gaps.
+// A device that fails changes no row either, see Note [A device that fails]; where memory runs out,
+// clips get other neighbours, see Note [When memory runs out].
 #pragma once
 
 #include <chrono>

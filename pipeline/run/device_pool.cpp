@@ -1,50 +1,22 @@
 #include "pipeline/run/device_pool.h"
 
-#include <stdexcept>
 #include <utility>
 
 #include <fmt/format.h>
 
+#include "stages/core/errors.h"
+
 namespace cfp {
-namespace {
 
-bool same_size(const Frames& a, const Frames& b) {
-  return a.length == b.length && a.height == b.height && a.width == b.width;
-}
-
-}  // namespace
-
-Outcomes explain_by_size(std::span<const Clip> clips, std::size_t batch_size,
-                         const ExplainFunction& explain) {
-  Outcomes all;
-  while (!clips.empty()) {
-    std::size_t count = first_row(clips).size(), rows = 1;
-    while (count < clips.size() && same_size(clips[count].frames, clips[0].frames)) {
-      const std::size_t views = first_row(clips.subspan(count)).size();
-      if (count + views > batch_size) break;
-      count += views;
-      ++rows;
-    }
-    Outcomes some = explain(clips.first(count));
-    if (some.size() != rows) {
-      throw std::logic_error(fmt::format("{} outcomes for {} rows", some.size(), rows));
-    }
-    std::ranges::move(some, std::back_inserter(all));
-    clips = clips.subspan(count);
-  }
-  return all;
-}
-
-DevicePool::DevicePool(std::vector<WorkerFactory> factories, std::size_t queue_limit,
-                       std::size_t batch_size)
-    : queue_limit_(queue_limit), batch_size_(batch_size) {
+DevicePool::DevicePool(std::vector<DeviceWorker> workers, PoolOptions options)
+    : options_(std::move(options)), devices_left_(workers.size()) {
   std::vector<std::future<void>> ready;
-  for (WorkerFactory& factory : factories) {
+  for (DeviceWorker& worker : workers) {
     std::promise<void> promise;
     ready.push_back(promise.get_future());
-    threads_.emplace_back([this, make = std::move(factory),
-                           promise = std::move(promise)](std::stop_token stop) mutable {
-      work(std::move(stop), make, std::move(promise));
+    threads_.emplace_back([this, worker = std::move(worker),
+                           promise = std::move(promise)](const std::stop_token& stop) mutable {
+      work(stop, worker, std::move(promise));
     });
   }
   for (std::future<void>& each : ready) each.get();
@@ -59,40 +31,92 @@ std::future<Outcomes> DevicePool::submit(ClipBatch clips) {
   std::future<Outcomes> outcomes = job.outcomes.get_future();
   {
     std::unique_lock lock(mutex_);
-    has_room_.wait(lock, [&] { return queue_.size() < queue_limit_; });
+    has_room_.wait(lock, [&] { return none_left_ || queue_.size() < options_.queue_limit; });
+    if (none_left_) {
+      job.outcomes.set_exception(none_left_);
+      return outcomes;
+    }
     queue_.push_back(std::move(job));
   }
   has_job_.notify_one();
   return outcomes;
 }
 
-void DevicePool::work(std::stop_token stop, const WorkerFactory& factory,
+std::optional<DevicePool::Job> DevicePool::next_job(const std::stop_token& stop) {
+  std::optional<Job> job;
+  {
+    std::unique_lock lock(mutex_);
+    if (!has_job_.wait(lock, stop, [&] { return !queue_.empty(); }) || stop.stop_requested()) {
+      return job;
+    }
+    job = std::move(queue_.front());
+    queue_.pop_front();
+  }
+  has_room_.notify_one();
+  return job;
+}
+
+void DevicePool::work(const std::stop_token& stop, const DeviceWorker& worker,
                       std::promise<void> ready) {
-  ExplainFunction explain;
+  std::optional<DeviceBatches> explain;
   try {
-    explain = factory();
+    explain.emplace(worker.device, worker.make(), options_.batch_size, options_.notice);
     ready.set_value();
+  } catch (const SystemError& error) {
+    ready.set_exception(std::make_exception_ptr(
+        SystemError(fmt::format("{} cannot start: {}", worker.device, error.what()))));
+    return;
   } catch (...) {
     ready.set_exception(std::current_exception());
     return;
   }
-  while (true) {
-    Job job;
-    {
-      std::unique_lock lock(mutex_);
-      if (!has_job_.wait(lock, stop, [&] { return !queue_.empty(); }) || stop.stop_requested()) {
-        return;
-      }
-      job = std::move(queue_.front());
-      queue_.pop_front();
-    }
-    has_room_.notify_one();
+  while (std::optional<Job> job = next_job(stop)) {
     try {
-      job.outcomes.set_value(explain_by_size(*job.clips, batch_size_, explain));
+      job->outcomes.set_value((*explain)(*job->clips));
+    } catch (const DeviceLost& error) {
+      return lose(worker.device, std::move(*job), error);
     } catch (...) {
-      job.outcomes.set_exception(std::current_exception());
+      job->outcomes.set_exception(std::current_exception());
     }
   }
+}
+
+void DevicePool::lose(const std::string& device, Job job, const DeviceLost& error) {
+  std::deque<Job> hopeless;
+  std::size_t left = 0;
+  {
+    const std::lock_guard lock(mutex_);
+    left = --devices_left_;
+    if (left == 0) {
+      none_left_ = std::make_exception_ptr(SystemError(
+          fmt::format("no device is left; the last one, {}, was lost: {}", device, error.what())));
+      hopeless.swap(queue_);
+    }
+  }
+  has_room_.notify_all();
+  if (left == 0) {
+    job.outcomes.set_exception(none_left_);
+    for (Job& waiting : hopeless) waiting.outcomes.set_exception(none_left_);
+    return;
+  }
+  try {
+    options_.notice({.kind = DeviceNotice::Kind::kLost,
+                     .device = device,
+                     .devices_left = left,
+                     .reason = error.what()});
+  } catch (...) {
+    job.outcomes.set_exception(std::current_exception());
+    return;
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    if (none_left_) {  // the others were lost in the meantime
+      job.outcomes.set_exception(none_left_);
+      return;
+    }
+    queue_.push_front(std::move(job));
+  }
+  has_job_.notify_one();
 }
 
 }  // namespace cfp

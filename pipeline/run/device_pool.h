@@ -1,6 +1,8 @@
 // One thread a device replica, fed from one bounded queue.
 //
-//   DevicePool pool({explainer_worker(…), explainer_worker(…)}, 4);   // returns when all are ready
+//   DevicePool pool({{"cuda:0", explainer_worker(…)}, {"cuda:1", explainer_worker(…)}},
+//                   {.queue_limit = 4, .batch_size = 8, .notice = warn});  // returns when all are
+//                   ready
 //   std::future<Outcomes> outcomes = pool.submit(clips);
 //
 // Knows nothing of networks: a worker is a function from clips to what became of their rows, made
@@ -9,37 +11,47 @@
 
 #include <condition_variable>
 #include <deque>
+#include <exception>
 #include <functional>
 #include <future>
 #include <memory>
 #include <mutex>
-#include <span>
+#include <optional>
+#include <string>
 #include <thread>
 #include <vector>
 
+#include "pipeline/run/device_batches.h"
 #include "stages/core/clip.h"
-#include "stages/pyramid/explainer.h"
 
 namespace cfp {
 
-using Outcomes = std::vector<RowExplanation>;
 using ClipBatch = std::shared_ptr<const std::vector<Clip>>;
-
-/// Clips of one size, whole rows whose views follow one another, to one outcome a row, in order.
-using ExplainFunction = std::function<Outcomes(std::span<const Clip>)>;
 
 /// Makes a worker's function, warmed up; called once, in the worker's thread.
 using WorkerFactory = std::function<ExplainFunction()>;
 
+struct DeviceWorker {
+  std::string device;  ///< for messages
+  WorkerFactory make;
+};
+
+struct PoolOptions {
+  std::size_t queue_limit = 4;  ///< batches that may wait; submit() blocks beyond it
+  std::size_t batch_size = 4;   ///< clips that a worker computes at once at most
+  NoticeFunction notice = [](const DeviceNotice&) {};
+};
+
+/// Note [A device that fails]
+/// One that cannot start ends the run: it was asked for, and without it the run would silently be
+/// slower. One that is lost later (DeviceLost) ends alone: its batch, of which nothing has been
+/// handed on, is done again by another. When none is left, all batches end with a SystemError.
+/// Anything else that a worker throws becomes the outcome of its batch.
 class DevicePool {
  public:
-  /// Starts a thread a factory and waits until all are ready.
-  ///
-  /// @param queue_limit  batches that may wait; submit() blocks beyond it
-  /// @param batch_size   clips that one call of a worker's function gets at most, where no row has
-  ///                     more
-  /// @throws what the first failing factory throws
-  DevicePool(std::vector<WorkerFactory> factories, std::size_t queue_limit, std::size_t batch_size);
+  /// Starts a thread a worker and waits until all are ready.
+  /// @throws what the first failing factory throws; a SystemError names the device
+  DevicePool(std::vector<DeviceWorker> workers, PoolOptions options);
   /// Ends the threads after the batches in work; waiting batches are given up.
   ~DevicePool();
   DevicePool(const DevicePool&) = delete;
@@ -56,20 +68,19 @@ class DevicePool {
     ClipBatch clips;
     std::promise<Outcomes> outcomes;
   };
-  void work(std::stop_token stop, const WorkerFactory& factory, std::promise<void> ready);
+  void work(const std::stop_token& stop, const DeviceWorker& worker, std::promise<void> ready);
+  /// @return the next batch; nothing: the pool ends
+  std::optional<Job> next_job(const std::stop_token& stop);
+  /// Leaves a lost device's batch to the others.
+  void lose(const std::string& device, Job job, const DeviceLost& error);
 
-  std::size_t queue_limit_, batch_size_;
+  PoolOptions options_;
   std::mutex mutex_;
   std::condition_variable_any has_job_, has_room_;
   std::deque<Job> queue_;
+  std::size_t devices_left_;
+  std::exception_ptr none_left_;       // set once no device is left
   std::vector<std::jthread> threads_;  // last: they end before what they use goes
 };
-
-/// Calls `explain` on runs of whole rows of one size, at most `batch_size` clips at once; a row of
-/// more views comes alone.
-/// @return one outcome a row, in the rows' order
-/// @throws std::logic_error `explain` gives another number of outcomes than it got rows
-Outcomes explain_by_size(std::span<const Clip> clips, std::size_t batch_size,
-                         const ExplainFunction& explain);
 
 }  // namespace cfp

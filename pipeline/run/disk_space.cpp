@@ -1,6 +1,7 @@
 #include "pipeline/run/disk_space.h"
 
 #include <cmath>
+#include <stdexcept>
 #include <variant>
 
 #include <sys/statvfs.h>
@@ -14,6 +15,19 @@ namespace {
 constexpr std::int64_t kBytesAChannel = 3 * 4 + 2;
 /// Of an edge, as parts hold it: docs/results.md.
 constexpr std::int64_t kBytesAnEdge = 9;
+
+std::int64_t bytes_of(StoredAs stored) {
+  switch (stored) {
+    case StoredAs::kFloat32:
+      return 4;
+    case StoredAs::kUInt16:
+      return 2;
+    case StoredAs::kUInt8:
+      return 1;
+  }
+  throw std::logic_error("StoredAs out of range");
+}
+
 /// Share of kernels and of channels that is found; measured shares are 2 to 20 %.
 constexpr double kUsuallyFound = 0.1;
 
@@ -30,14 +44,14 @@ std::optional<DiskNeed> disk_need(const Prepared& prepared) {
   if (!size) return std::nullopt;
   const NetworkGraph& graph = prepared.network->graph;
   const std::vector<TensorShape> shapes = infer_shapes(graph, *size);
-  const bool has_tubes = config.output.tubes && config.explain.tubes != TubeKind::kNone;
+  const StoreOptions& store = config.output.store;
   std::int64_t certain = 0;
   double edges = 0;
   for (const PyramidPlan::Layer& layer : plan_pyramid(graph, config.explain).layers) {
     const std::int64_t kernels = shapes[layer.node].channels;
     const std::int64_t channels = shapes[layer.entering].channels;
     certain += (kernels + channels) * kBytesAChannel;
-    if (has_tubes) certain += shapes[layer.tube].positions() * 4;
+    if (store.tubes) certain += shapes[layer.tube].positions() * bytes_of(store.tube_values);
     if (!config.explain.edges) continue;
     edges += kUsuallyFound * static_cast<double>(kernels) * kUsuallyFound *
              static_cast<double>(channels) / static_cast<double>(groups_of(graph.node(layer.node)));
@@ -46,7 +60,7 @@ std::optional<DiskNeed> disk_need(const Prepared& prepared) {
   const std::int64_t views = view_count(config.sampling);
   const std::int64_t targets =
       config.explain.target == TargetKind::kTopK ? config.explain.top_k : 1;
-  const auto rows = static_cast<std::int64_t>(prepared.labels.rows.size());
+  const auto rows = static_cast<std::int64_t>(prepared.labels->rows.size());
   const std::int64_t pyramids = rows * targets * (averaged ? 1 : views);
   return DiskNeed{
       .certain_bytes = pyramids * certain + rows * views * prepared.network->num_classes() * 4,

@@ -33,8 +33,8 @@ std::string differing_keys(const ConfigValues& earlier, const ConfigValues& now)
 }  // namespace
 
 RunIdentity identity_of(const Prepared& prepared) {
-  return {hexadecimal(prepared.config.values.results_hash()), hexadecimal(prepared.manifest.hash()),
-          hexadecimal(prepared.network->weights_hash)};
+  return {hexadecimal(prepared.config.values.results_hash()),
+          hexadecimal(prepared.manifest->hash()), hexadecimal(prepared.network->weights_hash)};
 }
 
 RunIdentity identity_of(const PartHeader& header) {

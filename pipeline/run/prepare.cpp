@@ -42,6 +42,14 @@ void take_names_of(const Manifest& manifest, const ConfigValues& values, Network
   network.class_names = manifest.class_names;
 }
 
+/// Says which output of the network a target class is that the config names.
+void find_target(Prepared& prepared) {
+  ResolvedConfig& config = prepared.config;
+  if (config.explain.target != TargetKind::kClass) return;
+  config.explain.target_class = find_target_class(config.target_class, prepared.labels->class_names,
+                                                  prepared.network->num_classes());
+}
+
 }  // namespace
 
 Network load_for_clips(ResolvedConfig& config, PreprocessOptions& preprocess) {
@@ -87,19 +95,25 @@ Prepared prepare(ResolvedConfig given) {
 }
 
 Prepared prepare(ResolvedConfig given, Manifest manifest) {
-  Prepared prepared{.config = std::move(given), .manifest = std::move(manifest)};
+  Prepared prepared{.config = std::move(given),
+                    .manifest = std::make_shared<const Manifest>(std::move(manifest))};
   ResolvedConfig& config = prepared.config;
   Network network = load_for_clips(config, prepared.preprocess);
   if (config.network_class_names == kDataSetsNames) {
-    take_names_of(prepared.manifest, config.values, network);
+    take_names_of(*prepared.manifest, config.values, network);
   }
-  prepared.labels = join_labels(prepared.manifest, network.class_names, network.num_classes(),
-                                network.random_weights);
-  if (config.explain.target == TargetKind::kClass) {
-    config.explain.target_class =
-        find_target_class(config.target_class, prepared.labels.class_names, network.num_classes());
-  }
+  prepared.labels = std::make_shared<const LabelJoin>(join_labels(
+      *prepared.manifest, network.class_names, network.num_classes(), network.random_weights));
   prepared.network = std::make_shared<const Network>(std::move(network));
+  find_target(prepared);
+  return prepared;
+}
+
+Prepared prepare_like(const Prepared& other, ResolvedConfig given) {
+  Prepared prepared = other;
+  prepared.config = std::move(given);
+  prepared.preprocess = resolve_preprocess(prepared.config.values, prepared.network->preset);
+  find_target(prepared);
   return prepared;
 }
 

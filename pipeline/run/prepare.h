@@ -12,10 +12,10 @@ namespace cfp {
 /// What a run works with. The config has been completed by what the checkpoint says.
 struct Prepared {
   ResolvedConfig config;
-  Manifest manifest;
+  std::shared_ptr<const Manifest> manifest;
   std::shared_ptr<const Network> network;
   PreprocessOptions preprocess;
-  LabelJoin labels;
+  std::shared_ptr<const LabelJoin> labels;
 };
 
 /// Loads the network of a config, built for the clips that it will get: some architectures depend
@@ -37,6 +37,11 @@ Prepared prepare(ResolvedConfig given);
 
 /// The same for clips that were found already.
 Prepared prepare(ResolvedConfig given, Manifest manifest);
+
+/// The same for a config that differs from another's in its explain section alone: shares what was
+/// loaded.
+/// @throws ConfigError there is no such target class
+Prepared prepare_like(const Prepared& other, ResolvedConfig given);
 
 /// @return [T, H, W] of the clips that preprocessing gives; absent where it depends on the video
 std::optional<Triple> clip_size(const SamplingOptions& sampling,

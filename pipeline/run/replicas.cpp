@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 #include <memory>
+#include <utility>
 
 #include "pipeline/run/environment.h"
 #include "stages/pyramid/explainer.h"
@@ -29,33 +30,40 @@ PipelineOptions pipeline_options(const RuntimeOptions& runtime) {
           .max_batches_in_flight = runtime.max_batches_in_flight};
 }
 
-std::vector<WorkerFactory> worker_factories(const Prepared& prepared,
-                                            const std::vector<std::string>& devices) {
+PoolOptions pool_options(const RuntimeOptions& runtime, NoticeFunction notice) {
+  return {.queue_limit = static_cast<std::size_t>(runtime.max_batches_in_flight),
+          .batch_size = static_cast<std::size_t>(runtime.batch_size),
+          .notice = std::move(notice)};
+}
+
+std::vector<DeviceWorker> device_workers(const Prepared& prepared,
+                                         const std::vector<ExplainOptions>& asked,
+                                         const std::vector<std::string>& devices) {
   const ResolvedConfig& config = prepared.config;
   const int threads = threads_of_replica(config.runtime, devices);
   const std::optional<Triple> size = clip_size(config.sampling, prepared.preprocess);
   std::map<std::string, std::shared_ptr<Explainer>> first_on_device;
-  std::vector<WorkerFactory> factories;
+  std::vector<DeviceWorker> workers;
   for (const std::string& device : devices) {
     std::shared_ptr<Explainer>& first = first_on_device[device];
     std::shared_ptr<Explainer> explainer;
     if (!first) {
-      first = std::make_shared<Explainer>(prepared.network, prepared.preprocess, config.explain,
+      first = std::make_shared<Explainer>(prepared.network, prepared.preprocess, asked,
                                           DeviceOptions{.device = device, .threads = threads});
       explainer = first;
     } else {
       explainer = std::make_shared<Explainer>(first->replica());
     }
-    const auto batch_size = static_cast<std::size_t>(config.runtime.batch_size);
-    factories.push_back([explainer, size, batch_size]() -> ExplainFunction {
+    const auto make = [explainer, size]() -> ExplainFunction {
       // Where the size depends on the video, the first clip warms up.
       if (size) explainer->warm_up((*size)[0], (*size)[1], (*size)[2]);
-      return [explainer, batch_size](std::span<const Clip> clips) {
+      return [explainer](std::span<const Clip> clips, std::size_t batch_size) {
         return explainer->explain_rows(clips, batch_size);
       };
-    });
+    };
+    workers.push_back({device, make});
   }
-  return factories;
+  return workers;
 }
 
 }  // namespace cfp

@@ -14,9 +14,14 @@ std::vector<std::string> devices_of(const RuntimeOptions& runtime);
 
 PipelineOptions pipeline_options(const RuntimeOptions& runtime);
 
-/// One factory a device; replicas on one device share the weights of the first.
+/// @param notice  see PoolOptions
+PoolOptions pool_options(const RuntimeOptions& runtime, NoticeFunction notice);
+
+/// One worker a device; replicas on one device share the weights of the first.
+/// @param asked  what is explained of each clip, all of one forward pass
 /// @throws ConfigError, SystemError as Explainer's constructor
-std::vector<WorkerFactory> worker_factories(const Prepared& prepared,
-                                            const std::vector<std::string>& devices);
+std::vector<DeviceWorker> device_workers(const Prepared& prepared,
+                                         const std::vector<ExplainOptions>& asked,
+                                         const std::vector<std::string>& devices);
 
 }  // namespace cfp

@@ -2,15 +2,18 @@
 
 #include <algorithm>
 #include <csignal>
+#include <deque>
 #include <memory>
 #include <optional>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
+#include <unistd.h>
 
 #include "pipeline/run/batch_pipeline.h"
 #include "pipeline/run/device_pool.h"
 #include "pipeline/run/environment.h"
+#include "pipeline/run/failure_watch.h"
 #include "pipeline/run/part_files.h"
 #include "pipeline/run/prepare.h"
 #include "pipeline/run/progress.h"
@@ -25,191 +28,263 @@
 namespace cfp {
 namespace {
 
-/// Says when failures are too many, row by row.
-class FailureWatch {
+/// Says something on the terminal, over the bar where one is drawn.
+void warn(const std::string& message) {
+  const bool over_bar = isatty(STDERR_FILENO) == 1;
+  fmt::print(stderr, "{}cfp: warning: {}\n", over_bar ? "\r\033[K" : "", message);
+}
+
+/// Takes the part of a row's results that belongs to one of several runs.
+/// @param first, count  its pyramids among those of each result
+RowOutcome take_part(RowOutcome& row, std::size_t first, std::size_t count) {
+  RowOutcome part{.request = row.request, .clips = row.clips, .failure = row.failure};
+  for (ClipResult& whole : row.results) {
+    const std::span<Pyramid> pyramids = std::span(whole.pyramids).subspan(first, count);
+    ClipResult& result = part.results.emplace_back(ClipResult{.row = whole.row,
+                                                              .clip_id = whole.clip_id,
+                                                              .path = whole.path,
+                                                              .view = whole.view,
+                                                              .views = whole.views,
+                                                              .label = whole.label,
+                                                              .prediction = whole.prediction,
+                                                              .logits = whole.logits,
+                                                              .frame_times_s = whole.frame_times_s,
+                                                              .decode_s = whole.decode_s,
+                                                              .network_s = whole.network_s,
+                                                              .pyramid_s = whole.pyramid_s});
+    std::ranges::move(pyramids, std::back_inserter(result.pyramids));
+  }
+  return part;
+}
+
+/// A run in its folder, from what is there already to its end.
+class RunInFolder {
  public:
-  /// @param rows     of the whole run, be it in shards or not
-  /// @param earlier  what the folder held already
-  /// @param known    rows of `earlier` whose failure was known before they were opened
-  FailureWatch(std::int64_t rows, std::int64_t allowed, const EarlierRun& earlier,
-               std::int64_t known)
-      : rows_(rows),
-        allowed_(allowed),
-        failed_(earlier.failed),
-        seen_(earlier.rows() - known),
-        hopeless_(earlier.failed - known) {
-    judge();
-  }
-
-  /// @param known  whether it was known before it was opened, as of a file that is not there: many
-  ///               such rows in a row are a copy with parts left out, not a sign of anything else
-  /// @return whether the run may go on
-  bool go_on(bool failed, bool known) {
-    if (failed) ++failed_;
-    if (!known) {
-      ++seen_;
-      if (failed) ++hopeless_;
-    }
-    judge();
-    return reason_.empty();
-  }
-  const std::string& reason() const { return reason_; }
-
- private:
-  void judge() {
-    if (failed_ > allowed_) {
-      reason_ = fmt::format(
-          "more clips failed than dataset.max_failures allows: {} of {}, allowed "
-          "are {}",
-          failed_, rows_, allowed_);
-    } else if (hopeless_ == seen_ && seen_ == kHopelessRows && allowed_ < rows_) {
-      reason_ = fmt::format("the first {} clips all failed", seen_);
-    }
-  }
-
-  std::int64_t rows_, allowed_, failed_;
-  std::int64_t seen_, hopeless_;  ///< without those that were known beforehand
-  std::string reason_;
-};
-
-/// One run in its folder, from what is there already to its end.
-class Session {
- public:
-  Session(const Prepared& prepared, const RunOptions& options, const WorkDir& folder,
-          std::span<const ClipRequest> rows)
+  RunInFolder(const Prepared& prepared, RunRecord record, const WorkDir& folder,
+              std::span<const ClipRequest> rows)
       : prepared_(prepared),
-        options_(options),
         folder_(folder),
         rows_(rows),
-        devices_(devices_of(prepared.config.runtime)),
-        decoder_(prepared.config.sampling, prepared.preprocess,
-                 {.time_limit_s = prepared.config.runtime.clip_timeout_s}),
-        outputs_(prepared,
-                 {options.command, options.overrides, devices_, options.shard.has_value()}, folder),
-        summary_{.folder = folder.path(),
-                 .asked = static_cast<std::int64_t>(rows.size()),
-                 .random_weights = prepared.network->random_weights} {}
+        is_shard_(record.is_shard),
+        outputs_(prepared, std::move(record), folder),
+        advance_{.rows = static_cast<std::int64_t>(rows.size())} {}
 
-  RunSummary run() {
-    const EarlierRun earlier = take_earlier();
+  const Prepared& prepared() const { return prepared_; }
+  const EarlierRun& earlier() const { return earlier_; }
+  RunLog& log() { return outputs_.log(); }
+
+  void begin(ResumeMode resume, const ClipDecoder& decoder) {
+    earlier_ = take_earlier(resume, decoder);
+    advance_ = {.rows = advance_.rows,
+                .before = earlier_.rows(),
+                .done = earlier_.done,
+                .failed = earlier_.failed};
     outputs_.begin();
-    warn_if_slow();
-    const auto all_rows = static_cast<std::int64_t>(prepared_.labels.rows.size());
-    const auto known =
-        std::ranges::count_if(rows_.first(static_cast<std::size_t>(earlier.rows())),
-                              [](const ClipRequest& row) { return row.problem.has_value(); });
-    FailureWatch watch(all_rows, prepared_.config.max_failures.allowed(all_rows), earlier, known);
-    try {
-      explain(earlier, watch);
-      outputs_.finish_tables();
-      if (!options_.shard)
-        render_first(folder_.path(), prepared_.config.output.render, outputs_.log());
-    } catch (const SystemError& error) {
-      outputs_.log().write("error", {{"message", error.what()}});
-      throw;
+    folder_.set(advance_);
+  }
+
+  /// Takes a row that it does not have yet.
+  /// @param index  of the row among those of the run
+  void add(std::int64_t index, RowOutcome& row) {
+    if (index < earlier_.rows()) return;
+    outputs_.add(row);
+    ++(row.failure ? advance_.failed : advance_.done);
+    folder_.set(advance_);
+  }
+
+  void finish_part() { outputs_.finish_part(); }
+
+  /// Writes what goes with the end.
+  RunSummary finish(RunSummary summary, std::chrono::duration<double> wall) {
+    outputs_.finish_tables();
+    if (!is_shard_) render_first(folder_.path(), prepared_.config.output.render, log());
+    summary.folder = folder_.path();
+    summary.asked = advance_.rows;
+    summary.done = advance_.done;
+    summary.failed = advance_.failed;
+    summary.earlier = earlier_.rows();
+    summary.random_weights = prepared_.network->random_weights;
+    if (summary.exit_code == ExitCode::kDone && summary.done + summary.failed != summary.asked) {
+      throw std::logic_error(fmt::format("{} done and {} failed of {} rows", summary.done,
+                                         summary.failed, summary.asked));
     }
-    const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start_;
-    write_run_end(folder_.path(), outputs_.log(),
-                  {.state = state_of(summary_.exit_code),
-                   .exit_code = summary_.exit_code,
-                   .asked = summary_.asked,
-                   .done = summary_.done,
-                   .failed = summary_.failed,
-                   .reason = summary_.reason,
-                   .random_weights = summary_.random_weights,
+    write_run_end(folder_.path(), log(),
+                  {.state = state_of(summary.exit_code),
+                   .exit_code = summary.exit_code,
+                   .asked = summary.asked,
+                   .done = summary.done,
+                   .failed = summary.failed,
+                   .reason = summary.reason,
+                   .random_weights = summary.random_weights,
                    .wall_s = wall.count()});
-    if (!options_.shard) summary_.text = format_summary(outputs_.statistics());
-    return summary_;
+    if (!is_shard_) summary.text = format_summary(outputs_.statistics());
+    return summary;
   }
 
  private:
-  EarlierRun take_earlier() {
+  EarlierRun take_earlier(ResumeMode resume, const ClipDecoder& decoder) {
     std::vector<Clip> clips;
     const auto frames = [&](std::int64_t row) -> const Clip* {
       const ClipRequest& request = rows_[static_cast<std::size_t>(row - rows_.front().row)];
       try {
-        clips = decoder_(request);
+        clips = decoder(request);
         return &clips.front();
       } catch (const DataError& error) {
-        outputs_.log().write("warning", {{"message", error.what()}, {"clip_id", request.clip_id}});
+        log().write("warning", {{"message", error.what()}, {"clip_id", request.clip_id}});
         return nullptr;
       }
     };
-    const EarlierRun earlier = outputs_.take_earlier(rows_, options_.resume, frames);
-    summary_.earlier = earlier.rows();
+    EarlierRun earlier = outputs_.take_earlier(rows_, resume, frames);
     if (earlier.rows() > 0) {
-      outputs_.log().write("resume", {{"done", earlier.done}, {"failed", earlier.failed}});
+      log().write("resume", {{"done", earlier.done}, {"failed", earlier.failed}});
     }
     return earlier;
   }
 
+  const Prepared& prepared_;
+  const WorkDir& folder_;
+  std::span<const ClipRequest> rows_;
+  bool is_shard_;
+  RunOutputs outputs_;
+  EarlierRun earlier_;
+  Advance advance_;
+};
+
+/// Runs that share decoding and forward passes, each in its folder.
+class Session {
+ public:
+  Session(const RunOptions& options, std::span<const ClipRequest> rows, const Prepared& prepared)
+      : options_(options),
+        rows_(rows),
+        prepared_(prepared),
+        devices_(devices_of(prepared.config.runtime)),
+        decoder_(prepared.config.sampling, prepared.preprocess,
+                 {.time_limit_s = prepared.config.runtime.clip_timeout_s}) {}
+
+  void add(const Prepared& prepared, const std::vector<std::string>& overrides,
+           const WorkDir& folder) {
+    runs_.emplace_back(prepared,
+                       RunRecord{options_.command, overrides, devices_, options_.shard.has_value()},
+                       folder, rows_);
+  }
+
+  /// @return one summary a run, in order
+  std::vector<RunSummary> run() {
+    try {
+      for (RunInFolder& run : runs_) run.begin(options_.resume, decoder_);
+      warn_if_slow();
+      const RunSummary end = explain();
+      std::vector<RunSummary> summaries;
+      const auto wall = std::chrono::steady_clock::now() - start_;
+      for (RunInFolder& run : runs_) summaries.push_back(run.finish(end, wall));
+      return summaries;
+    } catch (const SystemError& error) {
+      for (RunInFolder& run : runs_) run.log().write("error", {{"message", error.what()}});
+      throw;
+    }
+  }
+
+ private:
   void warn_if_slow() {
     const auto warning = slow_run_warning(devices_, fused_convolutions_available());
     if (!warning) return;
-    fmt::print(stderr, "cfp: warning: {}\n", *warning);
-    outputs_.log().write("warning", {{"message", *warning}});
+    warn(*warning);
+    for (RunInFolder& run : runs_) run.log().write("warning", {{"message", *warning}});
+  }
+
+  /// Called from the thread of a device.
+  void tell(const DeviceNotice& notice) {
+    const bool halved = notice.kind == DeviceNotice::Kind::kHalved;
+    nlohmann::ordered_json fields{{"device", notice.device}};
+    if (halved) fields["batch_size"] = notice.batch_size;
+    if (!halved) fields["devices_left"] = notice.devices_left;
+    fields["message"] = notice.reason;
+    for (RunInFolder& run : runs_) run.log().write(halved ? "batch_halved" : "device_lost", fields);
+    warn(describe(notice));
+  }
+
+  /// What all runs have, because the one that is least far has it.
+  const EarlierRun& earlier() const {
+    return std::ranges::min_element(runs_, {},
+                                    [](const RunInFolder& run) { return run.earlier().rows(); })
+        ->earlier();
+  }
+
+  FailureWatch failure_watch() const {
+    const auto all_rows = static_cast<std::int64_t>(prepared_.labels->rows.size());
+    const auto known =
+        std::ranges::count_if(rows_.first(static_cast<std::size_t>(earlier().rows())),
+                              [](const ClipRequest& row) { return row.problem.has_value(); });
+    return {all_rows, prepared_.config.max_failures.allowed(all_rows), earlier(), known};
   }
 
   /// The rows that are left, and their parts.
-  void explain(const EarlierRun& earlier, FailureWatch& watch) {
-    const auto left = rows_.subspan(static_cast<std::size_t>(earlier.rows()));
-    PipelineCounts counts{.given_up = static_cast<std::int64_t>(left.size())};
+  /// @return how it ended: exit code and reason
+  RunSummary explain() {
+    FailureWatch watch = failure_watch();
+    const bool hopeless = !watch.reason().empty();
+    const auto left = rows_.subspan(static_cast<std::size_t>(earlier().rows()));
+    std::int64_t given_up = static_cast<std::int64_t>(left.size());
     // Outlives the last part: its threads may still be busy with what was given up.
     std::optional<DevicePool> pool;
-    if (!left.empty() && watch.reason().empty()) {
-      const RuntimeOptions& runtime = prepared_.config.runtime;
-      pool.emplace(worker_factories(prepared_, devices_),
-                   static_cast<std::size_t>(runtime.max_batches_in_flight),
-                   static_cast<std::size_t>(runtime.batch_size));
-      counts = run_rows(left, earlier, *pool, watch);
+    if (!left.empty() && !hopeless) {
+      std::vector<ExplainOptions> asked;
+      for (const RunInFolder& run : runs_) asked.push_back(run.prepared().config.explain);
+      pool.emplace(device_workers(prepared_, asked, devices_),
+                   pool_options(prepared_.config.runtime,
+                                [this](const DeviceNotice& notice) { tell(notice); }));
+      given_up = run_rows(left, *pool, watch);
     }
-    outputs_.finish_part();
-    counts.done += earlier.done;
-    counts.failed += earlier.failed;
-    judge(watch, options_.stop_signal(), counts);
+    for (RunInFolder& run : runs_) run.finish_part();
+    RunSummary end;
+    if (!watch.reason().empty()) {
+      end.exit_code = ExitCode::kTooManyFailures;
+      end.reason = watch.reason() + (hopeless ? kFreshHint : "");
+    } else if (given_up > 0) {
+      const bool interrupted = options_.stop_signal() == SIGINT;
+      end.exit_code = interrupted ? ExitCode::kInterrupted : ExitCode::kStopped;
+      end.reason =
+          fmt::format("stopped by {} after {} of {} clips; the same command goes on from there",
+                      interrupted ? "^C" : "a signal",
+                      static_cast<std::int64_t>(rows_.size()) - given_up, rows_.size());
+    }
+    return end;
   }
 
-  PipelineCounts run_rows(std::span<const ClipRequest> left, const EarlierRun& earlier,
-                          DevicePool& pool, FailureWatch& watch) {
+  /// @return how many rows were given up
+  std::int64_t run_rows(std::span<const ClipRequest> left, DevicePool& pool, FailureWatch& watch) {
     PipelineOptions pipeline = pipeline_options(prepared_.config.runtime);
     pipeline.batch_size = rows_of_a_batch(prepared_.config);
-    outputs_.log().write(
-        "ready", {{"replicas", pool.workers()}, {"decode_workers", pipeline.decode_workers}});
-    Advance advance{.rows = summary_.asked,
-                    .before = earlier.rows(),
-                    .done = earlier.done,
-                    .failed = earlier.failed};
-    folder_.set(advance);
+    for (RunInFolder& run : runs_) {
+      run.log().write("ready", {{"replicas", pool.workers()},
+                                {"decode_workers", pipeline.decode_workers},
+                                {"shared_by", runs_.size()}});
+    }
     std::optional<Progress> progress;
     if (options_.show_progress) {
       progress.emplace(stderr, static_cast<std::int64_t>(left.size()));
     }
-    const auto write = [&](const RowOutcome& row) {
-      outputs_.add(row);
-      ++(row.failure ? advance.failed : advance.done);
-      folder_.set(advance);
-      if (progress) row.failure ? progress->add_failed() : progress->add_done();
-      return watch.go_on(row.failure.has_value(), row.request->problem.has_value());
+    std::int64_t index = earlier().rows();
+    const auto write = [&](RowOutcome row) {
+      const bool failed = row.failure.has_value(), known = row.request->problem.has_value();
+      share_out(index++, std::move(row));
+      if (progress) failed ? progress->add_failed() : progress->add_done();
+      return watch.go_on(failed, known);
     };
     return run_batches(left, pipeline, decoder_, pool, write,
-                       [&] { return options_.stop_signal() != 0; });
+                       [&] { return options_.stop_signal() != 0; })
+        .given_up;
   }
 
-  void judge(const FailureWatch& watch, int signal, const PipelineCounts& counts) {
-    summary_.done = counts.done;
-    summary_.failed = counts.failed;
-    if (!watch.reason().empty()) {
-      summary_.exit_code = ExitCode::kTooManyFailures;
-      summary_.reason = watch.reason();
-      if (summary_.earlier == counts.done + counts.failed) summary_.reason += kFreshHint;
-    } else if (counts.given_up > 0) {
-      summary_.exit_code = signal == SIGINT ? ExitCode::kInterrupted : ExitCode::kStopped;
-      summary_.reason = fmt::format(
-          "stopped by {} after {} of {} clips; the same command goes on from there",
-          signal == SIGINT ? "^C" : "a signal", counts.done + counts.failed, summary_.asked);
-    } else if (counts.done + counts.failed != summary_.asked) {
-      throw std::logic_error(fmt::format("{} done and {} failed of {} rows", counts.done,
-                                         counts.failed, summary_.asked));
+  void share_out(std::int64_t index, RowOutcome row) {
+    if (runs_.size() == 1) return runs_.front().add(index, row);
+    std::size_t first = 0;
+    for (RunInFolder& run : runs_) {
+      const std::size_t count =
+          pyramid_count(run.prepared().config.explain, prepared_.network->num_classes());
+      RowOutcome part = take_part(row, first, count);
+      run.add(index, part);
+      first += count;
     }
   }
 
@@ -217,14 +292,12 @@ class Session {
       ", in an earlier run; allow more failures, or begin anew with --fresh";
 
   const std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
-  const Prepared& prepared_;
   const RunOptions& options_;
-  const WorkDir& folder_;
   std::span<const ClipRequest> rows_;
+  const Prepared& prepared_;  ///< of the first run; the others differ in what they explain alone
   std::vector<std::string> devices_;
   ClipDecoder decoder_;
-  RunOutputs outputs_;
-  RunSummary summary_;
+  std::deque<RunInFolder> runs_;
 };
 
 /// What a run says that had nothing to do.
@@ -239,24 +312,55 @@ RunSummary complete_summary(const Prepared& prepared, const WorkDir& folder) {
           .random_weights = prepared.network->random_weights};
 }
 
+/// The folder of a run, or of its shard, with what the options leave in it.
+WorkDir open_folder(const Prepared& prepared, const RunOptions& options) {
+  const std::filesystem::path work_dir = prepared.config.output.work_dir;
+  require_one_kind(work_dir, options.shard.has_value());
+  if (options.shard) make_shared_folder(work_dir);
+  WorkDir folder(options.shard ? shard_path(work_dir, *options.shard) : work_dir);
+  const bool fresh = options.resume == ResumeMode::kFresh || prepared.config.output.overwrite;
+  if (fresh) folder.remove_results();
+  if (options.shard) agree_with_shards(work_dir, folder, prepared);
+  return folder;
+}
+
 }  // namespace
 
-RunSummary run(ResolvedConfig config, const RunOptions& options) {
-  const Prepared prepared = prepare(std::move(config));
-  const std::filesystem::path work_dir = prepared.config.output.work_dir;
-  std::span<const ClipRequest> rows = prepared.labels.rows;
-  require_one_kind(work_dir, options.shard.has_value());
+std::vector<RunSummary> run_together(std::vector<RunPoint> points, const RunOptions& options) {
+  std::deque<Prepared> prepared;
+  for (RunPoint& point : points) {
+    prepared.push_back(prepared.empty() ? prepare(std::move(point.config))
+                                        : prepare_like(prepared.front(), std::move(point.config)));
+  }
+  std::span<const ClipRequest> rows = prepared.front().labels->rows;
   if (options.shard) {
     const RowRange range = rows_of_shard(*options.shard, static_cast<std::int64_t>(rows.size()));
     rows =
         rows.subspan(static_cast<std::size_t>(range.begin), static_cast<std::size_t>(range.size()));
-    make_shared_folder(work_dir);
   }
-  const WorkDir folder(options.shard ? shard_path(work_dir, *options.shard) : work_dir);
-  if (options.resume == ResumeMode::kFresh) folder.remove_results();
-  if (options.shard) agree_with_shards(work_dir, folder, prepared);
-  if (is_complete(folder, prepared, rows)) return complete_summary(prepared, folder);
-  return Session(prepared, options, folder, rows).run();
+  std::vector<RunSummary> summaries(points.size());
+  std::deque<WorkDir> folders;
+  Session session(options, rows, prepared.front());
+  std::vector<std::size_t> open;  // those that have something to do
+  for (std::size_t i = 0; i < points.size(); ++i) {
+    const WorkDir& folder = folders.emplace_back(open_folder(prepared[i], options));
+    if (is_complete(folder, prepared[i], rows)) {
+      summaries[i] = complete_summary(prepared[i], folder);
+      continue;
+    }
+    session.add(prepared[i], points[i].overrides, folder);
+    open.push_back(i);
+  }
+  if (open.empty()) return summaries;
+  std::vector<RunSummary> done = session.run();
+  for (std::size_t i = 0; i < open.size(); ++i) summaries[open[i]] = std::move(done[i]);
+  return summaries;
+}
+
+RunSummary run(RunPoint point, const RunOptions& options) {
+  std::vector<RunPoint> points;
+  points.push_back(std::move(point));
+  return run_together(std::move(points), options).front();
 }
 
 }  // namespace cfp

@@ -1,6 +1,6 @@
 // One run: from a config to a folder of results.
 //
-//   const RunSummary summary = run(resolve_config(load_config("configs/demo.yaml")), {});
+//   const RunSummary summary = run({resolve_config(load_config("configs/demo.yaml"))}, {});
 #pragma once
 
 #include <filesystem>
@@ -16,11 +16,16 @@
 
 namespace cfp {
 
+/// What is to be run.
+struct RunPoint {
+  ResolvedConfig config;
+  std::vector<std::string> overrides;  ///< `key=value`, for the records
+};
+
 /// How a run is started and watched.
 struct RunOptions {
-  std::string command;                 ///< the command line, for the records
-  std::vector<std::string> overrides;  ///< `key=value`, for the records
-  bool show_progress = true;           ///< on stderr
+  std::string command;        ///< the command line, for the records
+  bool show_progress = true;  ///< on stderr
   ResumeMode resume = ResumeMode::kSame;
   std::optional<Shard> shard;  ///< absent: all rows
   /// Asked now and then: 0, or the number of the signal that ends the run early.
@@ -53,6 +58,14 @@ inline constexpr std::int64_t kHopelessRows = 20;
 /// @throws ConfigError before any work: the user must edit something, or the folder holds results
 ///         that this run cannot go on from
 /// @throws SystemError disk, device or checkpoint
-RunSummary run(ResolvedConfig config, const RunOptions& options);
+RunSummary run(RunPoint point, const RunOptions& options);
+
+/// Several runs over the same clips and network, that differ in the explain section and the folder
+/// alone: each clip is decoded and goes through the network once for all of them. Where some
+/// are further than others, the clips that any of them lacks are done.
+///
+/// @return one summary a run, in order
+/// @throws as run(); one that cannot go on stops all
+std::vector<RunSummary> run_together(std::vector<RunPoint> points, const RunOptions& options);
 
 }  // namespace cfp

@@ -10,6 +10,7 @@
 #include "pipeline/run/environment.h"
 #include "pipeline/run/identity.h"
 #include "pipeline/run/part_files.h"
+#include "results/store/steps.h"
 #include "stages/core/output_file.h"
 
 namespace cfp {
@@ -30,13 +31,8 @@ PartHeader part_header(const Prepared& prepared, const RunRecord& record,
           .command = record.command,
           .continues = continues,
           .random_weights = prepared.network->random_weights,
-          .class_names = prepared.labels.class_names,
+          .class_names = prepared.labels->class_names,
           .versions = library_versions()};
-}
-
-StoreOptions store_options(const ResolvedConfig& config) {
-  return {.edges = config.explain.edges,
-          .tubes = config.output.tubes && config.explain.tubes != TubeKind::kNone};
 }
 
 /// The config as a file of its own: a note where the network is untrained, hashes, keys.
@@ -44,7 +40,7 @@ std::string config_file(const Prepared& prepared) {
   std::string text;
   if (prepared.network->random_weights) text += fmt::format("# {}\n", kRandomWeightsNote);
   text += fmt::format("# config hash {:016x}, manifest hash {:016x}, weights hash {:016x}\n",
-                      prepared.config.values.results_hash(), prepared.manifest.hash(),
+                      prepared.config.values.results_hash(), prepared.manifest->hash(),
                       prepared.network->weights_hash);
   return text + prepared.config.values.to_yaml();
 }
@@ -70,7 +66,7 @@ RunInfo run_info(const Prepared& prepared) {
           .network = prepared.network->architecture,
           .method = prepared.config.explain.method,
           .dataset = prepared.config.dataset.type,
-          .class_names = prepared.labels.class_names,
+          .class_names = prepared.labels->class_names,
           .random_weights = prepared.network->random_weights};
 }
 
@@ -105,10 +101,10 @@ void RunOutputs::begin() {
       record_.overrides.empty() ? "" : fmt::format("{}\n", fmt::join(record_.overrides, "\n")));
   write_file(folder_ / "environment.json",
              environment_json(record_.command, record_.devices, random_weights));
-  if (!record_.is_shard) write_manifest(folder_ / "manifest.csv", prepared_.manifest);
-  log_.write("start", {{"rows", prepared_.manifest.rows.size()},
-                       {"dataset", prepared_.manifest.provenance},
-                       {"labels", prepared_.labels.how},
+  if (!record_.is_shard) write_manifest(folder_ / "manifest.csv", *prepared_.manifest);
+  log_.write("start", {{"rows", prepared_.manifest->rows.size()},
+                       {"dataset", prepared_.manifest->provenance},
+                       {"labels", prepared_.labels->how},
                        {"network", prepared_.network->architecture},
                        {"random_weights", random_weights},
                        {"devices", record_.devices}});
@@ -117,16 +113,18 @@ void RunOutputs::begin() {
 void RunOutputs::add_to_part(const RowOutcome& row) {
   if (!part_) {
     part_.emplace(folder_ / part_name(parts_), part_header(prepared_, record_, continues_),
-                  store_options(prepared_.config));
+                  prepared_.config.output.store);
   }
   if (row.failure) part_->append_failure(*row.failure);
   for (const ClipResult& result : row.results) part_->append(result);
   if ((row.request->row + 1) % rows_a_part_ == 0) finish_part();
 }
 
-void RunOutputs::add(const RowOutcome& row) {
+void RunOutputs::add(RowOutcome& row) {
   folder_.require_own();
   add_to_part(row);
+  // Tables and page of this run and those that are made of its parts are the same.
+  for (ClipResult& result : row.results) round_as_stored(result, prepared_.config.output.store);
   if (row.failure) {
     const Failure& failure = *row.failure;
     tables_.add(failure);

@@ -53,8 +53,9 @@ class RunOutputs {
   /// @throws SystemError the disk is full or fails
   void begin();
 
+  /// Writes a row, and leaves in it what a reader of its part will get.
   /// @throws SystemError the disk is full or fails
-  void add(const RowOutcome& row);
+  void add(RowOutcome& row);
 
   /// Gives the last part its name, however few rows it holds.
   /// @throws SystemError the disk is full or fails

@@ -50,7 +50,7 @@ constexpr double kOneClipCosts = 15;
 /// Rows with a label and without a known problem, in an order that a hash of the clip decides.
 std::vector<ClipRequest> labelled_rows(const Prepared& prepared, std::int64_t clips) {
   std::vector<std::pair<std::uint64_t, const ClipRequest*>> order;
-  for (const ClipRequest& row : prepared.labels.rows) {
+  for (const ClipRequest& row : prepared.labels->rows) {
     if (!row.label || row.problem) continue;
     order.emplace_back(FormulaStream(0, row.clip_id).bits(0), &row);
   }
@@ -64,16 +64,12 @@ std::vector<ClipRequest> labelled_rows(const Prepared& prepared, std::int64_t cl
   return rows;
 }
 
-/// The same run with as little explaining as there can be.
-Prepared without_explaining(const Prepared& prepared) {
-  Prepared lean = prepared;
-  lean.config.explain = {.method = "response", .target = TargetKind::kPrediction};
-  lean.config.explain.layers.clear();
-  lean.config.explain.depth = 1;
-  lean.config.explain.edges = false;
-  lean.config.explain.tubes = TubeKind::kNone;
-  return lean;
-}
+/// As little explaining as there can be.
+const ExplainOptions kPredictionAlone{.method = "response",
+                                      .target = TargetKind::kPrediction,
+                                      .depth = 1,
+                                      .edges = false,
+                                      .tubes = TubeKind::kNone};
 
 /// Upper end of the 95 % interval of a share (Wilson), in percent.
 double upper_percent(std::int64_t successes, std::int64_t trials) {
@@ -99,13 +95,13 @@ std::optional<PublishedAccuracy> published_accuracy(const std::string& architect
 
 SampleAccuracy sample_accuracy(const Prepared& prepared, std::int64_t clips) {
   const std::vector<ClipRequest> rows = labelled_rows(prepared, clips);
-  const Prepared lean = without_explaining(prepared);
-  const RuntimeOptions& runtime = lean.config.runtime;
-  const ClipDecoder decoder(lean.config.sampling, lean.preprocess,
+  const RuntimeOptions& runtime = prepared.config.runtime;
+  const ClipDecoder decoder(prepared.config.sampling, prepared.preprocess,
                             {.time_limit_s = runtime.clip_timeout_s});
-  DevicePool pool(worker_factories(lean, devices_of(runtime)),
-                  static_cast<std::size_t>(runtime.max_batches_in_flight),
-                  static_cast<std::size_t>(runtime.batch_size));
+  DevicePool pool(device_workers(prepared, {kPredictionAlone}, devices_of(runtime)),
+                  pool_options(runtime, [](const DeviceNotice& notice) {
+                    fmt::print(stderr, "cfp: warning: {}\n", describe(notice));
+                  }));
   SampleAccuracy sample;
   const auto count = [&](const RowOutcome& row) {
     if (row.failure) {

@@ -33,7 +33,7 @@ void share(const fs::path& own, const fs::path& shared) {
 std::string identity_text(const Prepared& prepared) {
   const RunIdentity identity = identity_of(prepared);
   const nlohmann::ordered_json json{
-      {"name", prepared.config.name},     {"rows", prepared.manifest.rows.size()},
+      {"name", prepared.config.name},     {"rows", prepared.manifest->rows.size()},
       {"config_hash", identity.config},   {"manifest_hash", identity.manifest},
       {"weights_hash", identity.weights}, {"config", prepared.config.values.to_yaml()}};
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
@@ -94,7 +94,7 @@ void agree_with_shards(const fs::path& work_dir, const WorkDir& own, const Prepa
     share(own / "config.yaml", work_dir / "config.yaml");
   }
   if (!fs::exists(work_dir / "manifest.csv")) {
-    write_manifest(own / "manifest.csv", prepared.manifest);
+    write_manifest(own / "manifest.csv", *prepared.manifest);
     share(own / "manifest.csv", work_dir / "manifest.csv");
   }
 }

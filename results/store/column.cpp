@@ -1,6 +1,7 @@
 #include "results/store/column.h"
 
 #include <algorithm>
+#include <bit>
 #include <cstring>
 #include <functional>
 #include <numeric>
@@ -12,8 +13,6 @@
 namespace cfp::hdf5 {
 namespace {
 
-// A part of a deep network has more than a thousand datasets, each with one chunk in memory.
-constexpr std::size_t kChunkBytes = 32 * 1024;
 constexpr std::uint64_t kMaxChunkRows = 64;        ///< of rows with a shape
 constexpr std::uint64_t kMaxChunkElements = 8192;  ///< of rows that are one element
 constexpr std::uint64_t kTextChunkRows = 64;
@@ -42,7 +41,8 @@ hid_t stored_type(Number number) {
 
 /// Flags and indexes become ten times smaller. Of floats only the exponents pack, which the lowest
 /// level does as well as the others (docs/results.md has the figures).
-unsigned deflate_level(Number number) {
+unsigned deflate_level(const StoreOptions& options, Number number) {
+  if (options.deflate) return static_cast<unsigned>(*options.deflate);
   return number == Number::kFloat32 || number == Number::kFloat64 ? 1 : 4;
 }
 
@@ -147,17 +147,23 @@ hid_t native_type(Number number) {
   throw std::logic_error("Number out of range");
 }
 
-Column::Column(const std::string& file, hid_t parent, const ColumnSpec& spec, Number number,
+Column::Column(const ColumnFile& file, hid_t parent, const ColumnSpec& spec, Number number,
                Number stored)
-    : item_(fmt::format("{}: {}", file, spec.name)),
+    : item_(fmt::format("{}: {}", file.name, spec.name)),
       number_(number),
       row_shape_(spec.row_shape),
       row_elements_(product(spec.row_shape)) {
   const std::size_t row_bytes = row_elements_ * size_of(number);
-  chunk_rows_ = std::clamp<std::uint64_t>(kChunkBytes / std::max<std::size_t>(row_bytes, 1), 1,
-                                          row_shape_.empty() ? kMaxChunkElements : kMaxChunkRows);
-  dataset_ =
-      create_dataset(item_, parent, spec, stored_type(stored), chunk_rows_, deflate_level(stored));
+  // A power of two: the usual part of 64 clips then fills its last chunk, too.
+  chunk_rows_ = std::bit_floor(
+      std::clamp<std::uint64_t>(file.options.chunk_bytes / std::max<std::size_t>(row_bytes, 1), 1,
+                                row_shape_.empty() ? kMaxChunkElements : kMaxChunkRows));
+  dataset_ = create_dataset(item_, parent, spec, stored_type(stored), chunk_rows_,
+                            deflate_level(file.options, stored));
+}
+
+void Column::write_steps(int count) {
+  write_attribute(dataset_.get(), kStepsAttribute, count, item_);
 }
 
 void Column::append(const void* rows, std::uint64_t count) {
@@ -182,8 +188,8 @@ void Column::flush() {
   buffered_ = 0;
 }
 
-TextColumn::TextColumn(const std::string& file, hid_t parent, const ColumnSpec& spec)
-    : item_(fmt::format("{}: {}", file, spec.name)),
+TextColumn::TextColumn(const ColumnFile& file, hid_t parent, const ColumnSpec& spec)
+    : item_(fmt::format("{}: {}", file.name, spec.name)),
       row_shape_(spec.row_shape),
       row_elements_(product(spec.row_shape)) {
   const Type type = string_type();

@@ -4,9 +4,11 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "results/store/hdf5.h"
+#include "results/store/part_header.h"
 
 namespace cfp::hdf5 {
 
@@ -17,6 +19,15 @@ std::size_t size_of(Number number);
 /// @return the type in this machine's memory
 hid_t native_type(Number number);
 
+/// The file that a dataset is in, and how the file holds numbers.
+struct ColumnFile {
+  /// Not explicit: most need the name alone.
+  ColumnFile(std::string path, StoreOptions how = {}) : name(std::move(path)), options(how) {}
+
+  std::string name;  ///< for messages
+  StoreOptions options;
+};
+
 /// What a dataset is called, what it holds and what it means.
 struct ColumnSpec {
   std::string name;
@@ -26,16 +37,18 @@ struct ColumnSpec {
   std::string meaning;             ///< one sentence
 };
 
+/// Attribute of numbers that are steps of a range.
+inline constexpr const char* kStepsAttribute = "steps";
+
 /// Numbers, appended a row at a time, written a chunk at a time; holds at most one chunk.
 class Column {
  public:
-  /// @param file    for error messages
   /// @param number  what append() takes
   /// @param stored  what the file holds, where that is narrower; every value must fit
   /// @throws SystemError the disk is full or fails
-  Column(const std::string& file, hid_t parent, const ColumnSpec& spec, Number number,
+  Column(const ColumnFile& file, hid_t parent, const ColumnSpec& spec, Number number,
          Number stored);
-  Column(const std::string& file, hid_t parent, const ColumnSpec& spec, Number number)
+  Column(const ColumnFile& file, hid_t parent, const ColumnSpec& spec, Number number)
       : Column(file, parent, spec, number, number) {}
 
   /// @param rows  `count` rows, contiguous, in this machine's form of the column's type
@@ -46,6 +59,10 @@ class Column {
 
   std::uint64_t rows() const { return written_ + buffered_; }
   std::size_t row_elements() const { return row_elements_; }
+
+  /// Says how stored numbers are to be read; see Steps.
+  /// @throws SystemError the disk is full or fails
+  void write_steps(int count);
 
  private:
   std::string item_;
@@ -61,7 +78,7 @@ class Column {
 /// Texts of any length, appended a row at a time.
 class TextColumn {
  public:
-  TextColumn(const std::string& file, hid_t parent, const ColumnSpec& spec);
+  TextColumn(const ColumnFile& file, hid_t parent, const ColumnSpec& spec);
   /// Adds one element; a row of shape [K] takes K of them.
   /// @throws SystemError the disk is full or fails, or `text` holds a zero byte
   void append(const std::string& text);
@@ -104,6 +121,10 @@ class ColumnReader {
   /// @throws SystemError beyond the end, or the file is damaged
   template <class T>
   std::vector<T> read(std::uint64_t begin, std::uint64_t count = 1) const;
+
+  /// @return how many steps of a range its numbers count, see Steps; 0: they are no steps
+  /// @throws SystemError it says something else than a writer does
+  int steps() const;
 
   /// @return the texts of row `index`
   /// @throws SystemError beyond the end, or the column does not hold texts

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include "results/store/column.h"
+#include "results/store/steps.h"
 #include "stages/core/errors.h"
 
 namespace cfp::hdf5 {
@@ -154,6 +155,17 @@ template std::vector<std::uint32_t> ColumnReader::read(std::uint64_t, std::uint6
 template std::vector<std::uint64_t> ColumnReader::read(std::uint64_t, std::uint64_t) const;
 template std::vector<std::int32_t> ColumnReader::read(std::uint64_t, std::uint64_t) const;
 template std::vector<std::int64_t> ColumnReader::read(std::uint64_t, std::uint64_t) const;
+
+int ColumnReader::steps() const {
+  if (check(H5Aexists(dataset_.get(), kStepsAttribute), item_, "cannot read its steps") == 0) {
+    return 0;
+  }
+  const std::int32_t count = read_int_attribute(dataset_.get(), kStepsAttribute, item_);
+  for (const StoredAs stored : {StoredAs::kUInt16, StoredAs::kUInt8}) {
+    if (count == step_count(stored)) return count;
+  }
+  throw SystemError(fmt::format("{}: {} steps; a part has 255 or 65535", item_, count));
+}
 
 std::vector<std::string> ColumnReader::read_texts(std::uint64_t index) const {
   if (class_ != H5T_STRING) throw SystemError(item_ + ": does not hold texts");

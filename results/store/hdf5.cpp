@@ -122,12 +122,24 @@ std::int32_t read_int_attribute(hid_t object, const char* name, std::string_view
   return value;
 }
 
+void keep_attributes_compact(hid_t creation, std::string_view item) {
+  check(H5Pset_attr_phase_change(creation, kMostAttributes, kMostAttributes), item,
+        "cannot set how attributes are stored");
+}
+
+bool has_compact_attributes(hid_t object, std::string_view item) {
+  H5O_info_t info;
+  check(H5Oget_info2(object, &info, H5O_INFO_META_SIZE), item, "cannot look at an object");
+  return info.meta_size.attr.heap_size == 0 && info.meta_size.attr.index_size == 0;
+}
+
 Group create_group(hid_t parent, const std::string& name, std::string_view item) {
   // Without time stamps equal results are equal files.
   const PropertyList creation(check(H5Pcreate(H5P_GROUP_CREATE), item, "cannot make a group"));
   check(H5Pset_obj_track_times(creation.get(), false), item, "cannot make a group");
   check(H5Pset_link_creation_order(creation.get(), H5P_CRT_ORDER_TRACKED | H5P_CRT_ORDER_INDEXED),
         item, "cannot make a group");
+  keep_attributes_compact(creation.get(), item);
   return Group(check(H5Gcreate2(parent, name.c_str(), H5P_DEFAULT, creation.get(), H5P_DEFAULT),
                      item, fmt::format("cannot create the group {}", name)));
 }

@@ -47,6 +47,15 @@ std::string read_string_attribute(hid_t object, const char* name, std::string_vi
 /// @throws SystemError there is none of this name, or it is not one integer
 std::int32_t read_int_attribute(hid_t object, const char* name, std::string_view item);
 
+/// More than any object has.
+inline constexpr unsigned kMostAttributes = 64;
+
+/// Keeps the attributes of an object in its header, however many there are: from the form that HDF5
+/// would change to, H5Ocopy of 1.10 crashes where one is a text.
+void keep_attributes_compact(hid_t creation, std::string_view item);
+/// @return whether they are
+bool has_compact_attributes(hid_t object, std::string_view item);
+
 /// @throws SystemError the name is taken or the disk full
 Group create_group(hid_t parent, const std::string& name, std::string_view item);
 /// @throws SystemError there is none, or it is a link to elsewhere

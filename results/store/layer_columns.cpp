@@ -4,6 +4,8 @@
 
 #include <fmt/format.h>
 
+#include "results/store/steps.h"
+
 namespace cfp::hdf5 {
 namespace {
 
@@ -44,6 +46,38 @@ void append_joined(Column& column, std::span<const ChannelRelevance* const> targ
 
 Number index_type(std::size_t count) { return count <= 65536 ? Number::kUInt16 : Number::kUInt32; }
 
+/// What append() takes of numbers that are stored as they are, or as steps.
+Number given(StoredAs stored) {
+  return stored == StoredAs::kFloat32 ? Number::kFloat32 : Number::kUInt16;
+}
+
+Number in_file(StoredAs stored) {
+  return stored == StoredAs::kUInt8 ? Number::kUInt8 : given(stored);
+}
+
+ColumnSpec score_spec(int steps) {
+  ColumnSpec spec{"score", {}, "edges", "unit of the target", "E: share of the kernel's relevance"};
+  if (steps > 0) {
+    spec.unit = fmt::format("largest / {}", steps);
+    spec.meaning += fmt::format("; score / {} * largest of the clip and target", steps);
+  }
+  return spec;
+}
+
+ColumnSpec values_spec(const Tube& tube, hsize_t targets, int steps) {
+  ColumnSpec spec{"values",
+                  {targets, static_cast<hsize_t>(tube.length), static_cast<hsize_t>(tube.height),
+                   static_cast<hsize_t>(tube.width)},
+                  "clips, targets, t, h, w",
+                  "share of the relevance",
+                  "saliency at the tensor that enters the layer, at its own resolution"};
+  if (steps > 0) {
+    spec.unit = fmt::format("(maximum - minimum) / {}", steps);
+    spec.meaning += fmt::format("; minimum + values / {} * (maximum - minimum)", steps);
+  }
+  return spec;
+}
+
 }  // namespace
 
 void require_same(std::size_t have, std::size_t want, const ClipResult& clip,
@@ -53,16 +87,16 @@ void require_same(std::size_t have, std::size_t want, const ClipResult& clip,
                                      clip.clip_id, clip.row, what, have, want));
 }
 
-RelevanceColumns::RelevanceColumns(const std::string& file, hid_t parent, const std::string& name,
+RelevanceColumns::RelevanceColumns(const ColumnFile& file, hid_t parent, const std::string& name,
                                    std::string_view axis, const ChannelRelevance& first,
                                    hsize_t targets)
-    : name_(name), group_(create_group(parent, name, file)) {
+    : name_(name), group_(create_group(parent, name, file.name)) {
   for (const RelevanceField field : kRelevanceFields) {
     const std::size_t channels = size_of_field(first, field);
     sizes_[static_cast<std::size_t>(field)] = channels;
     if (channels == 0) continue;
     if (channels != first.channels()) {
-      throw std::logic_error(fmt::format("{}: {} {} has {} entries, its score {}", file, name,
+      throw std::logic_error(fmt::format("{}: {} {} has {} entries, its score {}", file.name, name,
                                          name_of(field), channels, first.channels()));
     }
     columns_[static_cast<std::size_t>(field)].emplace(
@@ -106,9 +140,10 @@ void RelevanceColumns::flush() {
   }
 }
 
-EdgeColumns::EdgeColumns(const std::string& file, hid_t parent, const PyramidLayer& first,
+EdgeColumns::EdgeColumns(const ColumnFile& file, hid_t parent, const PyramidLayer& first,
                          hsize_t targets)
-    : group_(create_group(parent, "edges", file)),
+    : steps_(step_count(file.options.edge_scores)),
+      group_(create_group(parent, "edges", file.name)),
       range_(file, group_.get(),
              {"range",
               {targets, 2},
@@ -122,58 +157,82 @@ EdgeColumns::EdgeColumns(const std::string& file, hid_t parent, const PyramidLay
       channel_(file, group_.get(),
                {"channel", {}, "edges", "index", "channel of the layer's input it comes from"},
                Number::kUInt32, index_type(first.channels.channels())),
-      score_(file, group_.get(),
-             {"score", {}, "edges", "unit of the target", "E: share of the kernel's relevance"},
-             Number::kFloat32) {}
+      score_(file, group_.get(), score_spec(steps_), given(file.options.edge_scores),
+             in_file(file.options.edge_scores)) {
+  if (steps_ == 0) return;
+  score_.write_steps(steps_);
+  largest_.emplace(file, group_.get(),
+                   ColumnSpec{"largest",
+                              {targets},
+                              "clips, targets",
+                              "unit of the target",
+                              "largest score of the layer's edges of this clip and target"},
+                   Number::kFloat32);
+}
 
 void EdgeColumns::append(std::span<const std::vector<Edge>* const> targets) {
   std::vector<std::uint64_t> range;
+  std::vector<float> largest;
   for (const std::vector<Edge>* edges : targets) {
     kernels_.clear();
     channels_.clear();
-    scores_.clear();
     for (const Edge& edge : *edges) {
       kernels_.push_back(edge.kernel);
       channels_.push_back(edge.channel);
-      scores_.push_back(edge.score);
     }
     range.push_back(kernel_.rows());
     kernel_.append(kernels_.data(), kernels_.size());
     channel_.append(channels_.data(), channels_.size());
-    score_.append(scores_.data(), scores_.size());
+    append_scores(*edges);
+    largest.push_back(largest_score(*edges));
     range.push_back(kernel_.rows());
   }
   range_.append(range.data());
+  if (largest_) largest_->append(largest.data());
+}
+
+void EdgeColumns::append_scores(std::span<const Edge> edges) {
+  if (steps_ == 0) {
+    scores_.clear();
+    for (const Edge& edge : edges) scores_.push_back(edge.score);
+    return score_.append(scores_.data(), scores_.size());
+  }
+  const Steps steps(0, largest_score(edges), steps_);
+  stored_scores_.clear();
+  for (const Edge& edge : edges) stored_scores_.push_back(to_stored_score(steps, edge.score));
+  score_.append(stored_scores_.data(), stored_scores_.size());
 }
 
 void EdgeColumns::flush() {
   for (Column* column : {&range_, &kernel_, &channel_, &score_}) column->flush();
+  if (largest_) largest_->flush();
 }
 
-TubeColumns::TubeColumns(const std::string& file, hid_t parent, const std::string& name,
+TubeColumns::TubeColumns(const ColumnFile& file, hid_t parent, const std::string& name,
                          const Tube& first, hsize_t targets)
     : length_(first.length),
       height_(first.height),
       width_(first.width),
-      group_(create_group(parent, name, file)),
-      values_(file, group_.get(),
-              {"values",
-               {targets, static_cast<hsize_t>(length_), static_cast<hsize_t>(height_),
-                static_cast<hsize_t>(width_)},
-               "clips, targets, t, h, w",
-               "share of the relevance",
-               "saliency at the tensor that enters the layer, at its own resolution"},
-              Number::kFloat32),
+      steps_(step_count(file.options.tube_values)),
+      group_(create_group(parent, name, file.name)),
+      values_(file, group_.get(), values_spec(first, targets, steps_),
+              given(file.options.tube_values), in_file(file.options.tube_values)),
       minimum_(file, group_.get(),
-               {"minimum", {targets}, "clips, targets", "as values", "smallest of values"},
+               {"minimum",
+                {targets},
+                "clips, targets",
+                "share of the relevance",
+                "smallest value of the tube"},
                Number::kFloat32),
       maximum_(file, group_.get(),
                {"maximum",
                 {targets},
                 "clips, targets",
-                "as values",
-                "largest of values; equal to minimum: a constant tube"},
-               Number::kFloat32) {}
+                "share of the relevance",
+                "largest value of the tube; equal to minimum: it is constant"},
+               Number::kFloat32) {
+  if (steps_ > 0) values_.write_steps(steps_);
+}
 
 bool TubeColumns::fits(const Tube& tube) const {
   return tube.length == length_ && tube.height == height_ && tube.width == width_ &&
@@ -182,12 +241,22 @@ bool TubeColumns::fits(const Tube& tube) const {
 
 void TubeColumns::append(std::span<const Tube* const> targets) {
   std::vector<float> values, minima, maxima;
+  std::vector<std::uint16_t> stored;
   for (const Tube* tube : targets) {
-    values.insert(values.end(), tube->values.begin(), tube->values.end());
     minima.push_back(tube->minimum);
     maxima.push_back(tube->maximum);
+    if (steps_ == 0) {
+      values.insert(values.end(), tube->values.begin(), tube->values.end());
+      continue;
+    }
+    const Steps steps(tube->minimum, tube->maximum, steps_);
+    for (const float value : tube->values) stored.push_back(steps.to_stored(value));
   }
-  values_.append(values.data());
+  if (steps_ == 0) {
+    values_.append(values.data());
+  } else {
+    values_.append(stored.data());
+  }
   minimum_.append(minima.data());
   maximum_.append(maxima.data());
 }

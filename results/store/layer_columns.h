@@ -26,7 +26,7 @@ class RelevanceColumns {
   /// @param first  fixes the sizes
   /// @throws SystemError the disk is full or fails
   /// @throws std::logic_error the vectors of `first` have different sizes
-  RelevanceColumns(const std::string& file, hid_t parent, const std::string& name,
+  RelevanceColumns(const ColumnFile& file, hid_t parent, const std::string& name,
                    std::string_view axis, const ChannelRelevance& first, hsize_t targets);
 
   /// Says which node made this addend.
@@ -50,24 +50,30 @@ class RelevanceColumns {
 /// The edges of one layer: those of all clips behind one another, and where each clip's lie.
 class EdgeColumns {
  public:
-  EdgeColumns(const std::string& file, hid_t parent, const PyramidLayer& first, hsize_t targets);
+  EdgeColumns(const ColumnFile& file, hid_t parent, const PyramidLayer& first, hsize_t targets);
 
   /// @param targets  of one clip, in order
   void append(std::span<const std::vector<Edge>* const> targets);
   void flush();
 
  private:
+  /// Scores of one clip and target as the file holds them.
+  void append_scores(std::span<const Edge> edges);
+
+  int steps_;  ///< of a range of scores; 0: scores are stored as they are
   Group group_;
   Column range_, kernel_, channel_, score_;
+  std::optional<Column> largest_;  ///< where a range ends
   std::vector<std::uint32_t> kernels_, channels_;
   std::vector<float> scores_;
+  std::vector<std::uint16_t> stored_scores_;
 };
 
 /// The tubes of one layer at its own resolution.
 class TubeColumns {
  public:
   /// @param first  fixes the size
-  TubeColumns(const std::string& file, hid_t parent, const std::string& name, const Tube& first,
+  TubeColumns(const ColumnFile& file, hid_t parent, const std::string& name, const Tube& first,
               hsize_t targets);
 
   bool fits(const Tube& tube) const;
@@ -77,6 +83,7 @@ class TubeColumns {
 
  private:
   std::int64_t length_, height_, width_;
+  int steps_;  ///< of a range of values; 0: values are stored as they are
   Group group_;
   Column values_, minimum_, maximum_;
 };

@@ -6,6 +6,7 @@
 
 #include "results/store/column.h"
 #include "results/store/part_file.h"
+#include "stages/core/errors.h"
 #include "stages/core/output_file.h"
 
 namespace cfp {
@@ -16,6 +17,22 @@ namespace {
 
 ColumnSpec clip_column(const char* name, const char* unit, const char* meaning) {
   return {name, {}, "clips", unit, meaning};
+}
+
+/// @throws SystemError an object of the file would crash H5Ocopy
+void require_copyable(const File& file, const std::string& name) {
+  const auto visit = [](hid_t object, const char*, const H5O_info_t* info, void*) -> herr_t {
+    const hid_t id = H5Oopen_by_addr(object, info->addr);
+    if (id < 0) return -1;
+    const bool compact = has_compact_attributes(id, "");
+    H5Oclose(id);
+    return compact ? 0 : 1;
+  };
+  if (check(H5Ovisit2(file.get(), H5_INDEX_NAME, H5_ITER_NATIVE, visit, nullptr, H5O_INFO_BASIC),
+            name, "cannot look through it") == 0) {
+    return;
+  }
+  throw SystemError(name + ": was not written by cfp; leave --copy away, and links will do");
 }
 
 }  // namespace
@@ -79,10 +96,7 @@ void MergedWriter::add_part(const std::string& name, const std::filesystem::path
                              H5P_DEFAULT),
           temporary_, "cannot link a part");
   } else {
-    const File source(check(H5Fopen(part.c_str(), H5F_ACC_RDONLY, H5P_DEFAULT), part.string(),
-                            "cannot open it as an HDF5 file"));
-    check(H5Ocopy(source.get(), "/", c.parts.get(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT),
-          temporary_, "cannot copy a part");
+    copies_.emplace_back(name, part.string());
   }
   c.part_names.append(name);
   ++c.last_part;
@@ -105,6 +119,13 @@ void MergedWriter::add_clip(const ClipResult& clip, std::int64_t index) {
 void MergedWriter::finish() {
   initialise();
   columns_->flush();
+  // Only now, when whoever read the parts has closed them: HDF5 would close them for him.
+  for (const auto& [name, part] : copies_) {
+    const File source = open_file(part);
+    require_copyable(source, part);
+    check(H5Ocopy(source.get(), "/", columns_->parts.get(), name.c_str(), H5P_DEFAULT, H5P_DEFAULT),
+          temporary_, "cannot copy a part");
+  }
   // Closed here and not by the handle, whose destructor could not tell that it failed. What is open
   // in the file keeps it open, so that goes first.
   const hid_t id = columns_->file.release();

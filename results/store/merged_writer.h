@@ -13,6 +13,8 @@
 #include <filesystem>
 #include <memory>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "results/store/part_header.h"
 #include "stages/core/pyramid.h"
@@ -46,7 +48,8 @@ class MergedWriter {
   /// @throws SystemError the disk is full or fails
   void add_clip(const ClipResult& clip, std::int64_t index);
 
-  /// Closes and syncs the file, and gives it its final name.
+  /// Copies the parts, closes and syncs the file, and gives it its final name. Nobody may have a
+  /// part open.
   /// @throws SystemError the disk is full or fails
   void finish();
 
@@ -55,6 +58,7 @@ class MergedWriter {
   std::filesystem::path path_;
   std::string temporary_;
   PartsAs parts_as_;
+  std::vector<std::pair<std::string, std::string>> copies_;  ///< name and file of each part
   bool finished_ = false;
   std::unique_ptr<Columns> columns_;
 };

@@ -13,8 +13,17 @@ File create_file(const std::string& path) {
   check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), path, "cannot create it");
   const PropertyList creation(check(H5Pcreate(H5P_FILE_CREATE), path, "cannot create it"));
   check(H5Pset_obj_track_times(creation.get(), false), path, "cannot create it");
+  keep_attributes_compact(creation.get(), path);
   return File(check(H5Fcreate(path.c_str(), H5F_ACC_TRUNC, creation.get(), access.get()), path,
                     "cannot create it"));
+}
+
+File open_file(const std::string& path) {
+  initialise();
+  const PropertyList access(check(H5Pcreate(H5P_FILE_ACCESS), path, "cannot open it"));
+  check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), path, "cannot open it");
+  return File(check(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), path,
+                    "cannot open it as an HDF5 file"));
 }
 
 void write_header(const std::string& file, hid_t root, const std::string& format,

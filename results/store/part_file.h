@@ -12,6 +12,11 @@ namespace cfp::hdf5 {
 /// @throws SystemError the disk is full or fails
 File create_file(const std::string& path);
 
+/// Opens a part or a merged file to read it. One at a time: closing it closes all that was opened
+/// in the file.
+/// @throws SystemError it cannot be opened as an HDF5 file
+File open_file(const std::string& path);
+
 /// Writes what a file says of its run: attributes, versions, names of classes.
 /// @param format  says what the file is: `cfp part`, `cfp merged`
 /// @throws SystemError the disk is full or fails

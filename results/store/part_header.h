@@ -3,13 +3,15 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
 namespace cfp {
 
-/// Version of the layout that docs/results.md describes; a reader refuses any other.
-inline constexpr std::int32_t kPartSchemaVersion = 1;
+/// Version of the layout that docs/results.md describes. A reader takes this one and those before,
+/// which differ in nothing but that they hold float32 alone.
+inline constexpr std::int32_t kPartSchemaVersion = 2;
 
 /// `continues` has a line for each other identity among the parts that `--resume=force` went on
 /// from: hashes of config, manifest and weights, with blanks between them.
@@ -33,10 +35,21 @@ struct PartHeader {
   bool operator==(const PartHeader&) const = default;
 };
 
-/// What of an explanation is stored.
+/// What a part holds of numbers that were computed as float32.
+enum class StoredAs {
+  kFloat32,  ///< the numbers
+  kUInt16,   ///< the nearest of 65535 steps of their range
+  kUInt8     ///< the nearest of 255
+};
+
+/// What of an explanation is stored, and how. docs/results.md has the figures behind the defaults.
 struct StoreOptions {
   bool edges = true;
   bool tubes = true;
+  StoredAs tube_values = StoredAs::kFloat32;  ///< range: of the tube
+  StoredAs edge_scores = StoredAs::kFloat32;  ///< range: 0 to the layer's largest score
+  std::optional<int> deflate;        ///< level, 0..9, 0: not packed; absent: 4, of floats 1
+  std::size_t chunk_bytes = 32'768;  ///< of numbers before packing: a row at least, 64 at most
 };
 
 }  // namespace cfp

@@ -10,6 +10,7 @@
 
 #include "results/store/column.h"
 #include "results/store/heap_check.h"
+#include "results/store/part_file.h"
 #include "results/store/pyramid_reader.h"
 
 namespace cfp {
@@ -43,8 +44,8 @@ PartHeader read_header(const std::string& file, hid_t root, Budget& budget) {
     throw SystemError(file + ": not a part that cfp wrote");
   }
   const std::int32_t version = read_int_attribute(root, "schema_version", file);
-  if (version != kPartSchemaVersion) {
-    throw SystemError(fmt::format("{}: schema version {}; this program reads version {}", file,
+  if (version < 1 || version > kPartSchemaVersion) {
+    throw SystemError(fmt::format("{}: schema version {}; this program reads those up to {}", file,
                                   version, kPartSchemaVersion));
   }
   const auto text = [&](const char* name) { return read_string_attribute(root, name, file); };
@@ -146,10 +147,7 @@ PartReader::PartReader(std::filesystem::path path) : parts_(std::make_unique<Par
     throw SystemError(parts.file + ": no such file");
   }
   check_heaps(parts.file);
-  const PropertyList access(check(H5Pcreate(H5P_FILE_ACCESS), parts.file, "cannot open it"));
-  check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), parts.file, "cannot open it");
-  parts.handle = File(check(H5Fopen(parts.file.c_str(), H5F_ACC_RDONLY, access.get()), parts.file,
-                            "cannot open it as an HDF5 file"));
+  parts.handle = open_file(parts.file);
   parts.header = read_header(parts.file, parts.handle.get(), parts.budget);
   parts.open_clips();
   parts.open_failures();

@@ -22,8 +22,8 @@ using namespace hdf5;
 /// /clips: a column for each property of a clip.
 class ClipColumns {
  public:
-  ClipColumns(const std::string& file, hid_t root)
-      : group_(create_group(root, "clips", file)),
+  ClipColumns(const ColumnFile& file, hid_t root)
+      : group_(create_group(root, "clips", file.name)),
         row_(file, group_.get(), {"row", {}, "clips", "index", "row of the manifest, from 0"},
              Number::kInt64),
         view_(file, group_.get(), {"view", {}, "clips", "index", "view of the row, from 0"},
@@ -97,8 +97,8 @@ class ClipColumns {
 /// /failures: a column for each property of a failure.
 class FailureColumns {
  public:
-  FailureColumns(const std::string& file, hid_t root)
-      : group_(create_group(root, "failures", file)),
+  FailureColumns(const ColumnFile& file, hid_t root)
+      : group_(create_group(root, "failures", file.name)),
         row_(file, group_.get(), {"row", {}, "failures", "index", "row of the manifest, from 0"},
              Number::kInt64),
         clip_id_(file, group_.get(), {"clip_id", {}, "failures", "", "name of the row"}),
@@ -130,11 +130,10 @@ class FailureColumns {
 /// What the first clip fixes: /logits, /frame_times, /targets and the pyramids.
 class ExplainedColumns {
  public:
-  ExplainedColumns(const std::string& file, hid_t root, const ClipResult& first,
-                   StoreOptions options)
+  ExplainedColumns(const ColumnFile& file, hid_t root, const ClipResult& first)
       : classes_(first.logits.size()),
         frames_(first.frame_times_s.size()),
-        targets_group_(create_group(root, "targets", file)),
+        targets_group_(create_group(root, "targets", file.name)),
         logits_(file, root, {"logits", {classes_}, "clips, classes", "1", "the network's output"},
                 Number::kFloat32),
         class_index_(file, targets_group_.get(),
@@ -149,7 +148,7 @@ class ExplainedColumns {
                Number::kFloat64),
         kind_(file, targets_group_.get(),
               {"kind", {first.pyramids.size()}, "clips, targets", "", "`logit` or `margin`"}),
-        pyramids_(file, root, first, options) {
+        pyramids_(file, root, first) {
     if (frames_ == 0) return;
     frame_times_.emplace(file, root,
                          ColumnSpec{"frame_times",
@@ -241,8 +240,9 @@ PartWriter::PartWriter(std::filesystem::path path, const PartHeader& header, Sto
   parts_->file = create_file(temporary);
   parts_->temporary = temporary;
   write_header(temporary, parts_->file.get(), "cfp part", header);
-  parts_->clip_columns.emplace(temporary, parts_->file.get());
-  parts_->failure_columns.emplace(temporary, parts_->file.get());
+  const ColumnFile file(temporary, options);
+  parts_->clip_columns.emplace(file, parts_->file.get());
+  parts_->failure_columns.emplace(file, parts_->file.get());
 }
 
 void PartWriter::append(const ClipResult& clip) {
@@ -259,7 +259,7 @@ void PartWriter::append(const ClipResult& clip) {
                                        clip.prediction, clip.logits.size()));
   }
   if (!parts.explained) {
-    parts.explained.emplace(parts.temporary, parts.file.get(), clip, parts.options);
+    parts.explained.emplace(ColumnFile(parts.temporary, parts.options), parts.file.get(), clip);
   }
   parts.explained->check_fits(clip);
   parts.clip_columns->append(clip);

@@ -48,9 +48,9 @@ auto of_targets(const ClipResult& clip, Get get) {
 }
 
 /// Writes /layers: what the groups of /pyramid and /tubes stand for.
-void write_layers(const std::string& file, hid_t root, const std::vector<PyramidLayer>& layers,
+void write_layers(const ColumnFile& file, hid_t root, const std::vector<PyramidLayer>& layers,
                   const std::vector<std::string>& groups) {
-  const Group group = create_group(root, "layers", file);
+  const Group group = create_group(root, "layers", file.name);
   TextColumn name(file, group.get(), {"name", {}, "layers", "", "the checkpoint's name"});
   TextColumn group_name(file, group.get(),
                         {"group", {}, "layers", "", "name of its group in /pyramid and /tubes"});
@@ -94,8 +94,7 @@ struct PyramidColumns::Parts {
 
 PyramidColumns::~PyramidColumns() = default;
 
-PyramidColumns::PyramidColumns(const std::string& file, hid_t root, const ClipResult& first,
-                               StoreOptions options)
+PyramidColumns::PyramidColumns(const ColumnFile& file, hid_t root, const ClipResult& first)
     : parts_(std::make_unique<Parts>()) {
   if (first.pyramids.empty()) {
     throw std::logic_error(fmt::format("clip {}: nothing is explained", first.clip_id));
@@ -104,9 +103,9 @@ PyramidColumns::PyramidColumns(const std::string& file, hid_t root, const ClipRe
   const hsize_t targets = first.pyramids.size();
   parts_->targets = targets;
   parts_->method = pyramid.method;
-  parts_->pyramid = create_group(root, "pyramid", file);
-  write_attribute(parts_->pyramid.get(), "method", pyramid.method, file);
-  if (options.tubes) parts_->tubes = create_group(root, "tubes", file);
+  parts_->pyramid = create_group(root, "pyramid", file.name);
+  write_attribute(parts_->pyramid.get(), "method", pyramid.method, file.name);
+  if (file.options.tubes) parts_->tubes = create_group(root, "tubes", file.name);
 
   std::vector<std::string> names;
   for (const PyramidLayer& layer : pyramid.layers) names.push_back(layer.name);
@@ -114,28 +113,28 @@ PyramidColumns::PyramidColumns(const std::string& file, hid_t root, const ClipRe
   write_layers(file, root, pyramid.layers, groups);
   for (std::size_t i = 0; i < pyramid.layers.size(); ++i) {
     const PyramidLayer& layer = pyramid.layers[i];
-    Group group = create_group(parts_->pyramid.get(), groups[i], file);
-    write_attribute(group.get(), "layer", layer.name, file);
+    Group group = create_group(parts_->pyramid.get(), groups[i], file.name);
+    write_attribute(group.get(), "layer", layer.name, file.name);
     RelevanceColumns kernels(file, group.get(), "kernels", "kernels", layer.kernels, targets);
     RelevanceColumns channels(file, group.get(), "channels", "channels", layer.channels, targets);
     LayerColumns& columns = parts_->layers.emplace_back(
         LayerColumns{layer.name, std::move(group), std::move(kernels), std::move(channels)});
-    if (options.edges) columns.edges.emplace(file, columns.group.get(), layer, targets);
-    if (options.tubes && !layer.tube.values.empty()) {
+    if (file.options.edges) columns.edges.emplace(file, columns.group.get(), layer, targets);
+    if (file.options.tubes && !layer.tube.values.empty()) {
       columns.tubes.emplace(file, parts_->tubes.get(), groups[i], layer.tube, targets);
     }
   }
 
-  parts_->additions_group = create_group(root, "additions", file);
+  parts_->additions_group = create_group(root, "additions", file.name);
   names.clear();
   for (const PyramidAddition& addition : pyramid.additions) names.push_back(addition.name);
   const std::vector<std::string> addition_groups = group_names(names);
   for (std::size_t i = 0; i < pyramid.additions.size(); ++i) {
     const PyramidAddition& addition = pyramid.additions[i];
-    Group group = create_group(parts_->additions_group.get(), addition_groups[i], file);
-    write_attribute(group.get(), "addition", addition.name, file);
+    Group group = create_group(parts_->additions_group.get(), addition_groups[i], file.name);
+    write_attribute(group.get(), "addition", addition.name, file.name);
     write_attribute(group.get(), "addends", static_cast<std::int32_t>(addition.addends.size()),
-                    file);
+                    file.name);
     RelevanceColumns sum(file, group.get(), "sum", "channels", addition.sum, targets);
     AdditionColumns& columns = parts_->additions.emplace_back(AdditionColumns{
         addition.name, addition.addend_names, std::move(group), std::move(sum), {}});
@@ -143,7 +142,7 @@ PyramidColumns::PyramidColumns(const std::string& file, hid_t root, const ClipRe
       const std::string addend = fmt::format("addend_{}", a);
       columns.addends.emplace_back(file, columns.group.get(), addend, "channels",
                                    addition.addends[a], targets);
-      columns.addends.back().name_node(addition.addend_names.at(a), file);
+      columns.addends.back().name_node(addition.addend_names.at(a), file.name);
     }
   }
   check_fits(first);

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "results/store/column.h"
 #include "results/store/hdf5.h"
 #include "results/store/part_header.h"
 #include "stages/core/pyramid.h"
@@ -15,13 +16,11 @@ namespace cfp::hdf5 {
 class PyramidColumns {
  public:
   /// Creates all datasets.
-  /// @param file   for error messages
   /// @param root   of the file
   /// @param first  fixes layers, additions, sizes and the number of targets
   /// @throws SystemError the disk is full or fails
   /// @throws std::logic_error the first clip has no target, or its targets differ in their layers
-  PyramidColumns(const std::string& file, hid_t root, const ClipResult& first,
-                 StoreOptions options);
+  PyramidColumns(const ColumnFile& file, hid_t root, const ClipResult& first);
   ~PyramidColumns();
 
   /// @throws std::logic_error something has another name or size than in the first clip

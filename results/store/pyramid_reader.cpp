@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "results/store/layout.h"
+#include "results/store/steps.h"
 #include "stages/core/errors.h"
 
 namespace cfp::hdf5 {
@@ -100,6 +101,10 @@ class EdgeReader {
     require_shape(with_rows(range_, clips), {targets, 2});
     with_rows(channel_, kernel_.rows());
     with_rows(score_, kernel_.rows());
+    if (steps_ > 0) {
+      largest_.emplace(file, open_group(layer, "edges", file).get(), "largest", 1, budget);
+      require_shape(with_rows(*largest_, clips), {targets});
+    }
   }
 
   /// @param kernels, channels  of the layer: an edge joins two of them, and no two edges the same
@@ -114,7 +119,11 @@ class EdgeReader {
     }
     const auto kernel = kernel_.read<std::uint32_t>(begin, end - begin);
     const auto channel = channel_.read<std::uint32_t>(begin, end - begin);
-    const auto score = score_.read<float>(begin, end - begin);
+    auto score = score_.read<float>(begin, end - begin);
+    if (largest_) {
+      const Steps steps(0, largest_->read<float>(index)[target], steps_);
+      for (float& value : score) value = steps.from_stored(value);
+    }
     std::vector<Edge> edges(kernel.size());
     for (std::size_t i = 0; i < edges.size(); ++i) {
       if (kernel[i] >= kernels || channel[i] >= channels) {
@@ -132,9 +141,12 @@ class EdgeReader {
       : range_(file, group.get(), "range", 2, budget),
         kernel_(file, group.get(), "kernel", 0, budget),
         channel_(file, group.get(), "channel", 0, budget),
-        score_(file, group.get(), "score", 0, budget) {}
+        score_(file, group.get(), "score", 0, budget),
+        steps_(score_.steps()) {}
 
   ColumnReader range_, kernel_, channel_, score_;
+  int steps_;
+  std::optional<ColumnReader> largest_;  ///< where scores are steps
 };
 
 /// The tubes of one layer.
@@ -154,19 +166,26 @@ class TubeReader {
     const std::vector<float> row = values_.read<float>(index);
     const std::size_t cells = row.size() / shape[0];
     const auto begin = row.begin() + static_cast<std::ptrdiff_t>(target * cells);
-    return {
+    Tube tube{
         static_cast<std::int64_t>(shape[1]), static_cast<std::int64_t>(shape[2]),
         static_cast<std::int64_t>(shape[3]), {begin, begin + static_cast<std::ptrdiff_t>(cells)},
         minimum_.read<float>(index)[target], maximum_.read<float>(index)[target]};
+    if (steps_ > 0) {
+      const Steps steps(tube.minimum, tube.maximum, steps_);
+      for (float& value : tube.values) value = steps.from_stored(value);
+    }
+    return tube;
   }
 
  private:
   TubeReader(const std::string& file, Group group, Budget& budget)
       : values_(file, group.get(), "values", 4, budget),
         minimum_(file, group.get(), "minimum", 1, budget),
-        maximum_(file, group.get(), "maximum", 1, budget) {}
+        maximum_(file, group.get(), "maximum", 1, budget),
+        steps_(values_.steps()) {}
 
   ColumnReader values_, minimum_, maximum_;
+  int steps_;
 };
 
 struct LayerReader {

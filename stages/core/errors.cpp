@@ -3,7 +3,7 @@
 namespace cfp {
 namespace {
 
-constexpr FailureReason kLastReason = FailureReason::kTooSmall;
+constexpr FailureReason kLastReason = FailureReason::kMemory;
 
 }  // namespace
 
@@ -31,6 +31,8 @@ std::string_view to_string(FailureReason reason) {
       return "not_finite";
     case FailureReason::kTooSmall:
       return "too_small";
+    case FailureReason::kMemory:
+      return "memory";
   }
   throw std::logic_error("FailureReason out of range");
 }

@@ -42,6 +42,7 @@ enum class FailureReason {
   kDuplicate,      ///< the same clip twice
   kNotFinite,      ///< the network's output for this clip is not a number
   kTooSmall,       ///< frames smaller than the crop that the network takes
+  kMemory,         ///< this clip alone needs more memory than there is
 };
 
 /// @return the reason as written to files: `missing`, `decode_error`, …
@@ -64,6 +65,18 @@ class DataError : public std::runtime_error {
 class SystemError : public std::runtime_error {
  public:
   using std::runtime_error::runtime_error;
+};
+
+/// A device has too little memory for what it was given; for less of it there may be enough.
+class DeviceOutOfMemory : public SystemError {
+ public:
+  using SystemError::SystemError;
+};
+
+/// A device that failed and can be used no more by this process; other devices can.
+class DeviceLost : public SystemError {
+ public:
+  using SystemError::SystemError;
 };
 
 }  // namespace cfp

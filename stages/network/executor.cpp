@@ -8,6 +8,7 @@
 #include <fmt/format.h>
 
 #include "stages/core/errors.h"
+#include "stages/network/device_errors.h"
 #include "stages/network/passes.h"
 #include "stages/network/pointwise.h"
 #include "stages/network/tensor_kernels.h"
@@ -74,9 +75,8 @@ Executor::Executor(const Network& network, const ExecutorOptions& options) : opt
       if (is_layer(graph_.node(id))) load_layer(id, prepared.weights);
       if (std::holds_alternative<BatchNorm3d>(graph_.node(id).op)) load_norm(id, prepared.weights);
     }
-  } catch (const c10::Error& error) {
-    throw SystemError(fmt::format("cannot put the network on {}: {}", options.device.str(),
-                                  error.what_without_backtrace()));
+  } catch (...) {
+    rethrow_device_error(options.device, "cannot take the network");
   }
 }
 

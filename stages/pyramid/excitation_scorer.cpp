@@ -1,4 +1,6 @@
 // Positive relevance, position by position: docs/method.md, section 2.
+#include <algorithm>
+
 #include <ATen/TensorOperators.h>
 
 #include "stages/network/tensor_kernels.h"
@@ -12,99 +14,142 @@ namespace {
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
+/// S = R: nothing speaks against the class here.
+/// @param sums  [B, C] on the CPU
+ChannelRelevance select(const at::Tensor& sums, std::size_t clip, const ExplainOptions& options) {
+  const std::size_t channels = index(sums.size(1));
+  return select_channels({sums.data_ptr<double>() + clip * channels, channels}, {}, options);
+}
+
+at::Tensor sums_on_host(const at::Tensor& relevance) {
+  return channel_sums(relevance).cpu().contiguous();
+}
+
 /// Listens to the walk of positive relevance.
 class ExcitationListener {
  public:
   ExcitationListener(const TracedBatch& batch, const Targets& targets)
       : batch_(batch),
         targets_(targets),
-        relevance_(targets.classes.size(), std::vector<NodeRelevance>(index(batch.graph().size()))),
-        edges_(batch.graph(), batch.plan, batch.options, targets.classes.size(),
-               !batch.common.empty()),
-        tubes_(batch.plan, targets.classes.size()) {}
+        wanted_(wanted_by_any(batch.requests)),
+        found_(batch, targets.classes.size()),
+        edges_(batch, found_) {
+    for (const PyramidRequest& request : batch.requests) {
+      tubes_.emplace_back(request.plan, targets.classes.size());
+      on_path_.push_back(plan_walk(batch.graph(), request.plan.wanted).on_path);
+    }
+  }
+
+  const std::vector<bool>& wanted() const { return wanted_; }
 
   void value(NodeId id, const at::Tensor& relevance) {
-    if (!batch_.plan.wanted[index(id)]) return;
-    const at::Tensor sums = channel_sums(relevance);
-    for (std::size_t clip = 0; clip < relevance_.size(); ++clip) {
-      relevance_[clip][index(id)].value = select(sums, clip);
-      find_common(id, clip);
-      edges_.finish(id, clip, batch_.trace.values[index(id)], true, relevance_[clip]);
+    if (!wanted_[index(id)]) return;
+    const at::Tensor sums = sums_on_host(relevance);
+    for (std::size_t clip = 0; clip < found_.clips(); ++clip) {
+      for_each_request(id, clip, [&](const PyramidRequest& request, NodeRelevance& known) {
+        known.value = select(sums, clip, request.options);
+      });
+      edges_.finish(id, clip, batch_.trace.values[index(id)], true);
     }
-    if (batch_.options.tubes == TubeKind::kExcitation) tubes_.add(id, relevance, relevance_);
+    for (std::size_t r = 0; r < tubes_.size(); ++r) {
+      if (batch_.requests[r].options.tubes != TubeKind::kExcitation) continue;
+      tubes_[r].add(
+          id, relevance, [&](std::size_t clip, NodeId entering) -> const auto& {
+            return *found_.of(clip, r, entering).value;
+          });
+    }
   }
 
   void addends(NodeId id, const AddendRelevance& parts) {
-    if (!batch_.plan.wanted[index(id)]) return;
-    const at::Tensor first = channel_sums(parts.first), second = channel_sums(parts.residual);
-    for (std::size_t clip = 0; clip < relevance_.size(); ++clip) {
-      relevance_[clip][index(id)].addends = {select(first, clip), select(second, clip)};
+    if (!wanted_[index(id)]) return;
+    const at::Tensor first = sums_on_host(parts.first), second = sums_on_host(parts.residual);
+    for (std::size_t r = 0; r < batch_.requests.size(); ++r) {
+      if (!batch_.requests[r].wants(id) || !goes_below(r, id)) continue;
+      const ExplainOptions& options = batch_.requests[r].options;
+      for (std::size_t clip = 0; clip < found_.clips(); ++clip) {
+        found_.of(clip, r, id).addends = {select(first, clip, options),
+                                          select(second, clip, options)};
+      }
     }
   }
 
   /// The found kernels of a layer that reads the clip, if its edges are asked for.
-  KernelMasks scores_wanted(NodeId id, const at::Tensor& relevance) const {
+  KernelMasks scores_wanted(NodeId id, const at::Tensor& relevance) {
+    find_kernels(id, sums_on_host(relevance));
     KernelMasks masks;
-    if (!batch_.options.edges || batch_.plan.layer_of_node[index(id)] < 0) return masks;
-    const at::Tensor sums = channel_sums(relevance);
-    for (std::size_t clip = 0; clip < relevance_.size(); ++clip) {
-      masks.push_back(batch_.common.empty() ? select(sums, clip).found
-                                            : (*batch_.common[clip])[index(id)].kernels->found);
+    for (std::size_t clip = 0; clip < found_.clips(); ++clip) {
+      std::vector<std::uint8_t> mask = found_.kernels_with_edges(clip, id);
+      if (mask.empty()) return {};
+      masks.push_back(std::move(mask));
     }
     return masks;
   }
 
   void layer(NodeId id, const LayerExcitation& layer) {
-    if (batch_.plan.layer_of_node[index(id)] < 0) return;
-    const at::Tensor sums = channel_sums(layer.relevance);
+    find_kernels(id, sums_on_host(layer.relevance));
     if (layer.scores.defined()) edges_.scores(id, layer.scores);
     const Convolution& weights =
         layer.weights != nullptr ? *layer.weights : batch_.executor.layer(id);
-    for (std::size_t clip = 0; clip < relevance_.size(); ++clip) {
-      NodeRelevance& known = relevance_[clip][index(id)];
-      known.kernels = select(sums, clip);
-      if (id == batch_.plan.classifier) {
-        root_at(targets_.classes[clip], *known.kernels);
-        known.value = known.kernels;
-      }
-      find_common(id, clip);
-      edges_.remember(id, clip, weights, found_channels(*known.kernels),
-                      layer.scores.defined() ? at::Tensor() : layer.share);
+    for (std::size_t clip = 0; clip < found_.clips(); ++clip) {
+      edges_.remember(id, clip, weights, layer.scores.defined() ? at::Tensor() : layer.share);
     }
   }
 
-  Scores take() {
-    Scores scores{std::move(relevance_), {}};
-    if (batch_.options.tubes == TubeKind::kExcitation) scores.tubes = tubes_.take();
+  std::vector<Scores> take() {
+    std::vector<Scores> scores = found_.take(targets_.classes);
+    for (std::size_t r = 0; r < scores.size(); ++r) {
+      if (batch_.requests[r].options.tubes == TubeKind::kExcitation) {
+        scores[r].tubes = tubes_[r].take();
+      }
+    }
     return scores;
   }
 
  private:
-  /// S = R: nothing speaks against the class here.
-  ChannelRelevance select(const at::Tensor& sums, std::size_t clip) const {
-    const at::Tensor row = sums[static_cast<std::int64_t>(clip)].cpu().contiguous();
-    return select_channels({row.data_ptr<double>(), index(row.numel())}, {}, batch_.options);
+  /// Whether the walk of a request alone would not end at a node.
+  bool goes_below(std::size_t request, NodeId id) const {
+    return std::ranges::any_of(batch_.graph().node(id).inputs,
+                               [&](NodeId input) { return bool{on_path_[request][index(input)]}; });
   }
 
-  void find_common(NodeId id, std::size_t clip) {
-    if (batch_.common.empty()) return;
-    find_what((*batch_.common[clip])[index(id)], relevance_[clip][index(id)]);
+  template <class Use>
+  void for_each_request(NodeId id, std::size_t clip, const Use& use) {
+    for (std::size_t r = 0; r < batch_.requests.size(); ++r) {
+      if (!batch_.requests[r].wants(id)) continue;
+      NodeRelevance& known = found_.of(clip, r, id);
+      use(batch_.requests[r], known);
+      if (!batch_.common.empty()) find_what((*batch_.common[clip])[index(id)], known);
+    }
+  }
+
+  void find_kernels(NodeId id, const at::Tensor& sums) {
+    for (std::size_t clip = 0; clip < found_.clips(); ++clip) {
+      for_each_request(id, clip, [&](const PyramidRequest& request, NodeRelevance& known) {
+        if (!request.has_layer(id)) return;
+        known.kernels = select(sums, clip, request.options);
+        if (id != batch_.classifier()) return;
+        root_at(targets_.classes[clip], *known.kernels);
+        known.value = known.kernels;
+      });
+    }
   }
 
   const TracedBatch& batch_;
   const Targets& targets_;
-  std::vector<std::vector<NodeRelevance>> relevance_;
+  std::vector<bool> wanted_;
+  FoundRelevance found_;
   PendingEdges edges_;
-  ExcitationTubes tubes_;
+  std::vector<ExcitationTubes> tubes_;      ///< by request
+  std::vector<std::vector<bool>> on_path_;  ///< by request: of its walk alone, by node
 };
 
 class ExcitationScorer final : public Scorer {
  public:
-  ForwardPlan needs(const NetworkGraph& graph, const PyramidPlan& plan) const override {
-    return {plan_walk(graph, plan.wanted).keep, {}};
+  ForwardPlan needs(const NetworkGraph& graph, const std::vector<bool>& wanted) const override {
+    return {plan_walk(graph, wanted).keep, {}};
   }
 
-  Scores score(const TracedBatch& batch, const Targets& targets) const override {
+  std::vector<Scores> score(const TracedBatch& batch, const Targets& targets) const override {
     ExcitationListener listener(batch, targets);
     const ExcitationVisitor visit{
         .value = [&](NodeId id, const at::Tensor& r) { listener.value(id, r); },
@@ -113,13 +158,8 @@ class ExcitationScorer final : public Scorer {
         .scores_wanted = [&](NodeId id,
                              const at::Tensor& r) { return listener.scores_wanted(id, r); }};
     walk_excitation(batch.executor, batch.trace, targets.classes, batch.input,
-                    plan_walk(batch.graph(), batch.plan.wanted), visit);
-    Scores scores = listener.take();
-    for (std::size_t clip = 0; clip < targets.classes.size(); ++clip) {
-      mark_reached(batch.graph(), batch.plan.classifier, targets.classes[clip],
-                   scores.relevance[clip]);
-    }
-    return scores;
+                    plan_walk(batch.graph(), listener.wanted()), visit);
+    return listener.take();
   }
 };
 

@@ -1,11 +1,15 @@
 #include "stages/pyramid/explainer.h"
 
+#include <algorithm>
+#include <stdexcept>
+
 #include <ATen/Context.h>
 #include <ATen/Parallel.h>
 #include <c10/core/InferenceMode.h>
 #include <fmt/format.h>
 
 #include "stages/core/errors.h"
+#include "stages/network/device_errors.h"
 #include "stages/network/executor.h"
 #include "stages/network/network.h"
 #include "stages/pyramid/explainer_parts.h"
@@ -33,6 +37,58 @@ at::Device parse_device(const std::string& name) {
   }
 }
 
+void check_target(const ExplainOptions& options, const Network& network) {
+  if (options.target == TargetKind::kClass &&
+      (options.target_class < 0 || options.target_class >= network.num_classes())) {
+    throw ConfigError(fmt::format("explain.target: class {} is not among the network's 0..{}",
+                                  options.target_class, network.num_classes() - 1));
+  }
+}
+
+bool share_walk(const ExplainOptions& a, const ExplainOptions& b) {
+  return a.method == b.method && a.target == b.target && a.target_class == b.target_class &&
+         a.top_k == b.top_k && a.margin == b.margin;
+}
+
+std::vector<SharedWalk> share_walks(const NetworkGraph& graph,
+                                    const std::vector<ExplainOptions>& options) {
+  std::vector<SharedWalk> walks;
+  for (std::size_t place = 0; place < options.size(); ++place) {
+    const ExplainOptions& each = options[place];
+    auto walk = std::ranges::find_if(
+        walks, [&](const SharedWalk& known) { return share_walk(known.target(), each); });
+    if (walk == walks.end()) walk = walks.insert(walks.end(), {make_scorer(each.method), {}, {}});
+    walk->requests.push_back({each, plan_pyramid(graph, each)});
+    walk->places.push_back(place);
+  }
+  return walks;
+}
+
+void add_needs(ForwardPlan& all, ForwardPlan more) {
+  for (std::size_t id = 0; id < more.keep.size(); ++id) {
+    if (more.keep[id]) all.keep[id] = true;
+  }
+  for (std::size_t id = 0; id < more.windows.size(); ++id) {
+    for (const Window& window : more.windows[id]) {
+      std::vector<Window>& known = all.windows[id];
+      if (std::ranges::find(known, window) == known.end()) known.push_back(window);
+    }
+  }
+}
+
+/// What the forward pass must leave behind for all walks and their tubes.
+ForwardPlan needs_of(const NetworkGraph& graph, const std::vector<SharedWalk>& walks) {
+  const auto nodes = static_cast<std::size_t>(graph.size());
+  ForwardPlan all{std::vector<bool>(nodes, false), std::vector<std::vector<Window>>(nodes)};
+  for (const SharedWalk& walk : walks) {
+    add_needs(all, walk.scorer->needs(graph, wanted_by_any(walk.requests)));
+    for (const auto& [options, plan] : walk.requests) {
+      add_needs(all, {values_of_tubes(graph, plan, options.tubes), {}});
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 std::vector<std::string> available_devices() {
@@ -49,26 +105,26 @@ std::span<const Clip> first_row(std::span<const Clip> clips) {
 }
 
 Explainer::Explainer(std::shared_ptr<const Network> network, PreprocessOptions preprocess,
-                     ExplainOptions options, DeviceOptions device) {
-  std::shared_ptr<const Scorer> scorer = make_scorer(options.method);
-  if (options.target == TargetKind::kClass &&
-      (options.target_class < 0 || options.target_class >= network->num_classes())) {
-    throw ConfigError(fmt::format("explain.target: class {} is not among the network's 0..{}",
-                                  options.target_class, network->num_classes() - 1));
+                     ExplainOptions options, DeviceOptions device)
+    : Explainer(std::move(network), std::move(preprocess), std::vector{std::move(options)},
+                std::move(device)) {}
+
+Explainer::Explainer(std::shared_ptr<const Network> network, PreprocessOptions preprocess,
+                     const std::vector<ExplainOptions>& options, DeviceOptions device) {
+  for (const ExplainOptions& each : options) {
+    check_target(each, *network);
+    if (each.views != options.front().views) {
+      throw std::invalid_argument("explanations that share a forward pass treat views alike");
+    }
   }
   const at::Device where = parse_device(device.device);
   auto executor = std::make_shared<const Executor>(*network, ExecutorOptions{.device = where});
-  PyramidPlan plan = plan_pyramid(executor->graph(), options);
-  ForwardPlan needs = scorer->needs(executor->graph(), plan);
-  const std::vector<bool> read_by_tubes = values_of_tubes(executor->graph(), plan, options.tubes);
-  needs.keep.resize(read_by_tubes.size());
-  for (std::size_t id = 0; id < read_by_tubes.size(); ++id) {
-    if (read_by_tubes[id]) needs.keep[id] = true;
-  }
+  std::vector<SharedWalk> walks = share_walks(executor->graph(), options);
+  ForwardPlan needs = needs_of(executor->graph(), walks);
   Normalisation normalisation = normalisation_of(preprocess, where);
   parts_ = std::make_unique<ExplainerParts>(ExplainerParts{
-      std::move(network), std::move(options), std::move(device), where, std::move(executor),
-      std::move(scorer), std::move(plan), std::move(needs), std::move(normalisation)});
+      std::move(network), std::move(device), where, std::move(executor), std::move(walks),
+      options.size(), options.front().views, std::move(needs), std::move(normalisation)});
 }
 
 Explainer::~Explainer() = default;
@@ -94,13 +150,10 @@ std::vector<RowExplanation> Explainer::explain(const std::vector<std::span<const
   }
   try {
     return RowPasses(parts, rows, clips, batch_size).run();
-  } catch (const c10::Error& error) {
-    throw SystemError(fmt::format("{} failed on a batch of {} clip(s), the first of them '{}': {}",
-                                  parts.device.str(), clips.size(), clips.front().request.clip_id,
-                                  error.what_without_backtrace()));
-  } catch (const std::bad_alloc&) {
-    throw SystemError(fmt::format("out of memory on a batch of {} clip(s), the first of them '{}'",
-                                  clips.size(), clips.front().request.clip_id));
+  } catch (...) {
+    rethrow_device_error(parts.device,
+                         fmt::format("failed on a batch of {} clip(s), the first of them '{}'",
+                                     clips.size(), clips.front().request.clip_id));
   }
 }
 

@@ -36,6 +36,9 @@ using ExplainOutcome = std::variant<ClipResult, Failure>;
 /// failure of the first bad view.
 using RowExplanation = std::variant<std::vector<ClipResult>, Failure>;
 
+/// @return how many pyramids each result gets of these options: one a target
+std::size_t pyramid_count(const ExplainOptions& options, int num_classes);
+
 struct ExplainerParts;
 
 /// @return the clips at the beginning that are views of one row
@@ -48,9 +51,15 @@ std::span<const Clip> first_row(std::span<const Clip> clips);
 class Explainer {
  public:
   /// @throws ConfigError an option names a layer, class or method that is not there
-  /// @throws SystemError the device is not there or out of memory
+  /// @throws DeviceOutOfMemory, DeviceLost, SystemError the device is not there or cannot take it
   Explainer(std::shared_ptr<const Network> network, PreprocessOptions preprocess,
             ExplainOptions options, DeviceOptions device);
+  /// Explains each clip in several ways that share its forward pass, and what else they can: each
+  /// result holds the pyramids of the first options, then those of the second, and so on. They are
+  /// those of each alone, but for the rounding of edges' scores.
+  /// @param options  at least one; of the same `views`
+  Explainer(std::shared_ptr<const Network> network, PreprocessOptions preprocess,
+            const std::vector<ExplainOptions>& options, DeviceOptions device);
   ~Explainer();
   Explainer(Explainer&&) noexcept;
   Explainer& operator=(Explainer&&) noexcept;
@@ -59,7 +68,7 @@ class Explainer {
   /// alone.
   ///
   /// @return one outcome a clip, in order
-  /// @throws SystemError out of memory, or the device failed
+  /// @throws DeviceOutOfMemory, DeviceLost, SystemError otherwise
   std::vector<ExplainOutcome> explain(std::span<const Clip> clips);
 
   /// Explains rows, whose views follow one another; docs/method.md, section 9.
@@ -68,7 +77,7 @@ class Explainer {
   /// @param batch_size  clips that go through the network at once, at most; where there are more,
   ///                    they go through it more than once
   /// @return one explanation a row, in order
-  /// @throws SystemError out of memory, or the device failed
+  /// @throws DeviceOutOfMemory, DeviceLost, SystemError otherwise
   std::vector<RowExplanation> explain_rows(std::span<const Clip> clips, std::size_t batch_size);
 
   /// Another one on the same device, for another thread: it shares the weights.

@@ -2,15 +2,11 @@
 
 #include <algorithm>
 #include <cstring>
-#include <limits>
 #include <stdexcept>
 
 #include <ATen/TensorOperators.h>
-#include <ATen/ops/argsort.h>
 #include <ATen/ops/empty.h>
-#include <ATen/ops/softmax.h>
 #include <ATen/ops/tensor.h>
-#include <ATen/ops/zeros.h>
 
 #include "stages/network/executor.h"
 #include "stages/network/tensor_kernels.h"
@@ -75,64 +71,34 @@ at::Tensor ExplainerParts::to_batch(std::span<const Clip> clips) const {
   return scale_shift(ncthw, normalisation.scale, normalisation.shift, false);
 }
 
-int ExplainerParts::rounds() const {
-  if (options.target != TargetKind::kTopK) return 1;
-  return std::min(options.top_k, network->num_classes());
-}
-
-bool ExplainerParts::target_needs_logits(const ClipRequest& row) const {
-  if (options.margin) return true;
-  if (options.target == TargetKind::kLabel) return !row.label;
-  return options.target != TargetKind::kClass;
-}
-
-RowTarget ExplainerParts::target(const ClipRequest& row, const at::Tensor& logits,
-                                 int round) const {
-  const auto ranked = [&](int k) {
-    return logits.argsort(/*stable=*/true, 0, /*descending=*/true)[k].item<int>();
-  };
-  RowTarget target;
-  switch (options.target) {
-    case TargetKind::kLabel:
-      target.class_index = row.label ? *row.label : ranked(0);
-      break;
-    case TargetKind::kPrediction:
-      target.class_index = ranked(0);
-      break;
-    case TargetKind::kClass:
-      target.class_index = options.target_class;
-      break;
-    case TargetKind::kTopK:
-      target.class_index = ranked(round);
-      break;
+void ExplainerParts::add_tubes(const Trace& trace, std::span<const int> classes,
+                               std::span<const PyramidRequest> requests,
+                               std::span<Scores> scores) const {
+  std::vector<TubeRequest> open;
+  std::vector<std::size_t> of_open;
+  for (std::size_t r = 0; r < requests.size(); ++r) {
+    if (!scores[r].tubes.empty()) continue;
+    switch (requests[r].options.tubes) {
+      case TubeKind::kNone:
+        break;
+      case TubeKind::kExcitation:
+        open.push_back({&requests[r].plan, &scores[r].relevance});
+        of_open.push_back(r);
+        break;
+      case TubeKind::kWeighted:
+        scores[r].tubes = weighted_tubes(trace, requests[r].plan, scores[r].relevance);
+        break;
+    }
   }
-  if (options.margin) {
-    at::Tensor others = logits.clone();
-    others[target.class_index].fill_(-std::numeric_limits<double>::infinity());
-    target.weights = -at::softmax(others, 0);
-  } else {
-    target.weights = at::zeros({network->num_classes()}, at::kFloat);
-  }
-  target.weights[target.class_index].fill_(1);
-  return target;
+  if (open.empty()) return;
+  auto tubes = excitation_tubes(*executor, trace, classes, *normalisation.input, open);
+  for (std::size_t i = 0; i < tubes.size(); ++i) scores[of_open[i]].tubes = std::move(tubes[i]);
 }
 
-std::vector<std::vector<Tube>> ExplainerParts::tubes(
-    const Trace& trace, std::span<const int> classes,
-    const std::vector<std::vector<NodeRelevance>>& relevance) const {
-  switch (options.tubes) {
-    case TubeKind::kNone:
-      return {};
-    case TubeKind::kExcitation:
-      return excitation_tubes(*executor, trace, classes, *normalisation.input, plan, relevance);
-    case TubeKind::kWeighted:
-      return weighted_tubes(trace, plan, relevance);
-  }
-  throw std::logic_error("TubeKind out of range");
-}
-
-Pyramid ExplainerParts::assemble(std::vector<NodeRelevance>& relevance, std::vector<Tube>* tubes,
+Pyramid ExplainerParts::assemble(const PyramidRequest& request,
+                                 std::vector<NodeRelevance>& relevance, std::vector<Tube>* tubes,
                                  const RowTarget& target, double value) const {
+  const auto& [options, plan] = request;
   const NetworkGraph& graph = executor->graph();
   Pyramid pyramid{.target = {target.class_index, options.margin ? "margin" : "logit", value},
                   .method = options.method};

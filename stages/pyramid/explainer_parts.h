@@ -15,6 +15,7 @@
 #include "stages/network/walks.h"
 #include "stages/pyramid/explainer.h"
 #include "stages/pyramid/plan.h"
+#include "stages/pyramid/row_target.h"
 #include "stages/pyramid/scorer.h"
 
 namespace cfp {
@@ -27,44 +28,41 @@ struct Normalisation {
 
 Normalisation normalisation_of(const PreprocessOptions& options, at::Device device);
 
-/// What is explained of a row: the same for all its views.
-struct RowTarget {
-  int class_index = 0;
-  at::Tensor weights;  ///< [classes]: the target is weights * logits
+/// Requests of one method and one target: see Note [Several requests of one walk].
+struct SharedWalk {
+  std::shared_ptr<const Scorer> scorer;
+  std::vector<PyramidRequest> requests;
+  std::vector<std::size_t> places;  ///< by request: which one of all that were asked for it is
+
+  /// What the requests have in common.
+  const ExplainOptions& target() const { return requests.front().options; }
 };
 
 struct ExplainerParts {
   std::shared_ptr<const Network> network;
-  ExplainOptions options;
   DeviceOptions device_options;
   at::Device device;
   std::shared_ptr<const Executor> executor;
-  std::shared_ptr<const Scorer> scorer;
-  PyramidPlan plan;
-  ForwardPlan needs;  ///< of scorer and tubes
+  std::vector<SharedWalk> walks;
+  std::size_t asked;   ///< requests of all walks
+  ViewPyramids views;  ///< of all requests
+  ForwardPlan needs;   ///< of all scorers and tubes
   Normalisation normalisation;
 
   /// Clips of one size as one normalised batch [B, 3, T, H, W].
   at::Tensor to_batch(std::span<const Clip> clips) const;
 
-  /// How many pyramids each clip gets.
-  int rounds() const;
-  /// Whether the target depends on what the network says of a row.
-  bool target_needs_logits(const ClipRequest& row) const;
-  /// @param logits [classes]: of the row; not read where target_needs_logits() denies it
-  RowTarget target(const ClipRequest& row, const at::Tensor& logits, int round) const;
-
-  TracedBatch traced(const Trace& trace, const ExplainOptions& with) const {
-    return {*executor, *network, trace, *normalisation.input, plan, with, {}};
+  TracedBatch traced(const Trace& trace, std::span<const PyramidRequest> requests) const {
+    return {*executor, *network, trace, *normalisation.input, requests, {}};
   }
-  /// The tubes that the options ask for, where the scorer has not found them on its way.
-  std::vector<std::vector<Tube>> tubes(
-      const Trace& trace, std::span<const int> classes,
-      const std::vector<std::vector<NodeRelevance>>& relevance) const;
+  /// Finds the tubes that the requests ask for, where the scorer has not found them on its way.
+  /// @param scores  by request
+  void add_tubes(const Trace& trace, std::span<const int> classes,
+                 std::span<const PyramidRequest> requests, std::span<Scores> scores) const;
 
   /// @param tubes  by layer of the plan; null: none
-  Pyramid assemble(std::vector<NodeRelevance>& relevance, std::vector<Tube>* tubes,
-                   const RowTarget& target, double value) const;
+  Pyramid assemble(const PyramidRequest& request, std::vector<NodeRelevance>& relevance,
+                   std::vector<Tube>* tubes, const RowTarget& target, double value) const;
 };
 
 }  // namespace cfp

@@ -9,104 +9,104 @@ namespace {
 
 std::size_t index(std::int64_t i) { return static_cast<std::size_t>(i); }
 
-/// Listens to the walk and keeps of every tensor what the pyramid needs of it.
+/// Sums of a whole batch in the memory that the CPU reads.
+ChannelSums on_host(const ChannelSums& sums) {
+  return {sums.positive.cpu().contiguous(), sums.negative.cpu().contiguous()};
+}
+
+ChannelRelevance select(const ChannelSums& sums, std::size_t clip, const ExplainOptions& options) {
+  const auto row = [&](const at::Tensor& t) {
+    return std::span(t.data_ptr<double>() + static_cast<std::int64_t>(clip) * t.size(1),
+                     index(t.size(1)));
+  };
+  return select_channels(row(sums.positive), row(sums.negative), options);
+}
+
+/// Listens to the walk and keeps of every tensor what the pyramids need of it.
 class GradientListener {
  public:
   GradientListener(const TracedBatch& batch, std::span<const int> classes)
-      : executor_(batch.executor),
-        graph_(batch.graph()),
-        trace_(batch.trace),
+      : batch_(batch),
         classes_(classes),
-        plan_(batch.plan),
-        options_(batch.options),
-        common_(batch.common),
-        result_(classes.size(), std::vector<NodeRelevance>(index(graph_.size()))),
-        edges_(graph_, batch.plan, batch.options, classes.size(), !batch.common.empty()) {}
+        wanted_(wanted_by_any(batch.requests)),
+        found_(batch, classes.size()),
+        edges_(batch, found_) {}
+
+  const std::vector<bool>& wanted() const { return wanted_; }
 
   void visit(NodeId id, const NodeGradient& output) {
-    if (!plan_.wanted[index(id)]) return;
+    if (!wanted_[index(id)]) return;
     for (const auto& [layer, scores] : output.scores) edges_.scores(layer, scores);
+    select_at(id, output);
     for (std::size_t clip = 0; clip < classes_.size(); ++clip) {
-      select(id, clip, output);
-      if (plan_.layer_of_node[index(id)] >= 0) remember_kernels(id, clip, output.gradient);
-      edges_.finish(id, clip, trace_.values[index(id)], false, result_[clip]);
+      if (is_layer(batch_.graph().node(id))) {
+        const Convolution& layer = batch_.executor.layer(id);
+        edges_.remember(id, clip, layer,
+                        layer.scores_with_gradient() ? at::Tensor() : output.gradient);
+      }
+      edges_.finish(id, clip, batch_.trace.values[index(id)], false);
     }
   }
 
   /// The found kernels of a layer, if its edges are asked for.
   KernelMasks scores_wanted(NodeId id) const {
     KernelMasks masks;
-    if (!options_.edges || plan_.layer_of_node[index(id)] < 0) return masks;
-    for (const auto& clip : result_) masks.push_back(clip[index(id)].kernels->found);
+    for (std::size_t clip = 0; clip < classes_.size(); ++clip) {
+      std::vector<std::uint8_t> mask = found_.kernels_with_edges(clip, id);
+      if (mask.empty()) return {};
+      masks.push_back(std::move(mask));
+    }
     return masks;
   }
 
-  std::vector<std::vector<NodeRelevance>> take() { return std::move(result_); }
+  std::vector<Scores> take() { return found_.take(classes_); }
 
  private:
-  ChannelRelevance select(const ChannelSums& sums, std::size_t clip) const {
-    const auto row = [&](const at::Tensor& t) {
-      return std::span(t.data_ptr<double>() + static_cast<std::int64_t>(clip) * t.size(1),
-                       index(t.size(1)));
-    };
-    return select_channels(row(sums.positive), row(sums.negative), options_);
-  }
-
-  void select(NodeId id, std::size_t clip, const OutputGradient& output) {
-    const auto host = [](const ChannelSums& s) {
-      return ChannelSums{s.positive.cpu().contiguous(), s.negative.cpu().contiguous()};
-    };
-    NodeRelevance& known = result_[clip][index(id)];
-    known.value = select(host(output.value), clip);
-    const bool layer = plan_.layer_of_node[index(id)] >= 0;
-    if (layer) {
-      known.kernels = select(host(output.kernels), clip);
-      if (id == plan_.classifier) {
-        root_at(classes_[clip], *known.kernels);
-        root_at(classes_[clip], *known.value);
+  void select_at(NodeId id, const OutputGradient& output) {
+    const ChannelSums value = on_host(output.value);
+    ChannelSums kernels, addend;
+    if (output.kernels.positive.defined()) kernels = on_host(output.kernels);
+    if (output.addend.positive.defined()) addend = on_host(output.addend);
+    for (std::size_t clip = 0; clip < classes_.size(); ++clip) {
+      for (std::size_t r = 0; r < batch_.requests.size(); ++r) {
+        const PyramidRequest& request = batch_.requests[r];
+        if (!request.wants(id)) continue;
+        const ExplainOptions& options = request.options;
+        NodeRelevance& known = found_.of(clip, r, id);
+        known.value = select(value, clip, options);
+        if (request.has_layer(id)) known.kernels = select(kernels, clip, options);
+        if (id == batch_.classifier() && known.kernels) {
+          root_at(classes_[clip], *known.kernels);
+          root_at(classes_[clip], *known.value);
+        }
+        if (addend.positive.defined()) {
+          known.addends = {select(kernels, clip, options), select(addend, clip, options)};
+        }
+        if (!batch_.common.empty()) find_what((*batch_.common[clip])[index(id)], known);
       }
     }
-    if (output.addend.positive.defined()) {
-      known.addends = {select(host(output.kernels), clip), select(host(output.addend), clip)};
-    }
-    if (!common_.empty()) find_what((*common_[clip])[index(id)], known);
   }
 
-  void remember_kernels(NodeId id, std::size_t clip, const at::Tensor& gradient) {
-    const Convolution& layer = executor_.layer(id);
-    edges_.remember(id, clip, layer, found_channels(*result_[clip][index(id)].kernels),
-                    layer.scores_with_gradient() ? at::Tensor() : gradient);
-  }
-
-  const Executor& executor_;
-  const NetworkGraph& graph_;
-  const Trace& trace_;
+  const TracedBatch& batch_;
   std::span<const int> classes_;
-  const PyramidPlan& plan_;
-  const ExplainOptions& options_;
-  const std::vector<const std::vector<NodeRelevance>*>& common_;
-  std::vector<std::vector<NodeRelevance>> result_;
+  std::vector<bool> wanted_;
+  FoundRelevance found_;
   PendingEdges edges_;
 };
 
 class GradientScorer final : public Scorer {
  public:
-  ForwardPlan needs(const NetworkGraph& graph, const PyramidPlan& plan) const override {
-    return {plan_walk(graph, plan.wanted).keep, {}};
+  ForwardPlan needs(const NetworkGraph& graph, const std::vector<bool>& wanted) const override {
+    return {plan_walk(graph, wanted).keep, {}};
   }
 
-  Scores score(const TracedBatch& batch, const Targets& targets) const override {
+  std::vector<Scores> score(const TracedBatch& batch, const Targets& targets) const override {
     GradientListener listener(batch, targets.classes);
     walk_gradient(
-        batch.executor, batch.trace, targets.weights, plan_walk(batch.graph(), batch.plan.wanted),
+        batch.executor, batch.trace, targets.weights, plan_walk(batch.graph(), listener.wanted()),
         [&](NodeId id, const NodeGradient& output) { listener.visit(id, output); },
         [&](NodeId id) { return listener.scores_wanted(id); });
-    Scores scores{listener.take(), {}};
-    for (std::size_t clip = 0; clip < targets.classes.size(); ++clip) {
-      mark_reached(batch.graph(), batch.plan.classifier, targets.classes[clip],
-                   scores.relevance[clip]);
-    }
-    return scores;
+    return listener.take();
   }
 };
 

@@ -4,39 +4,31 @@
 
 #include <vector>
 
-#include "stages/core/explain_options.h"
-#include "stages/network/executor.h"
 #include "stages/pyramid/edges.h"
-#include "stages/pyramid/plan.h"
-#include "stages/pyramid/routing.h"
+#include "stages/pyramid/found_relevance.h"
 
 namespace cfp {
 
 class PendingEdges {
  public:
-  /// @param all_pairs  keep the signed scores of all pairs, and not the edges of the pyramid alone
-  PendingEdges(const NetworkGraph& graph, const PyramidPlan& plan, const ExplainOptions& options,
-               std::size_t clips, bool all_pairs);
+  /// @param found  gets the edges; outlives this
+  PendingEdges(const TracedBatch& batch, FoundRelevance& found);
 
-  /// The found kernels of a layer, and s at its output.
+  /// The kernels of a layer are known, and s at its output.
   ///
-  /// @param kernels  ascending
-  /// @param s        [B, C_out, T', H', W']; not read where scores() will be told
-  void remember(NodeId layer, std::size_t clip, const Convolution& weights,
-                std::vector<std::int64_t> kernels, const at::Tensor& s);
+  /// @param s  [B, C_out, T', H', W']; not read where scores() will be told
+  void remember(NodeId layer, std::size_t clip, const Convolution& weights, const at::Tensor& s);
 
   /// Scores of all kernels and channels of a layer, where the walk has found them on its way.
   /// @param all [B, C_out, C_in]
   void scores(NodeId layer, const at::Tensor& all);
 
   /// All readers of node `id` have been remembered, and it is known which of its channels are
-  /// found.
+  /// found: gives the readers their edges.
   ///
   /// @param value     [B, C, T, H, W] of the node
   /// @param positive  whether max(value, 0) is what the readers are taken to have seen
-  /// @param relevance of the clip, by node; gets the edges of the readers
-  void finish(NodeId id, std::size_t clip, const at::Tensor& value, bool positive,
-              std::vector<NodeRelevance>& relevance);
+  void finish(NodeId id, std::size_t clip, const at::Tensor& value, bool positive);
 
  private:
   struct Pending {
@@ -44,10 +36,13 @@ class PendingEdges {
     const Convolution* weights = nullptr;
   };
 
-  const NetworkGraph& graph_;
-  const PyramidPlan& plan_;
-  const ExplainOptions& options_;
-  const bool all_pairs_;
+  /// Of a node, what any request with edges finds.
+  std::vector<std::int64_t> channels_of(NodeId id, std::size_t clip) const;
+  std::vector<Edge> edges_of(const PyramidRequest& request, NodeId reader, const at::Tensor& scores,
+                             const EdgeInput& all, const EdgeInput& own) const;
+
+  const TracedBatch& batch_;
+  FoundRelevance& found_;
   std::vector<std::vector<Pending>> pending_;  ///< by clip, by node
   std::vector<at::Tensor> scores_;             ///< by node
 };

@@ -82,4 +82,14 @@ PyramidPlan plan_pyramid(const NetworkGraph& graph, const ExplainOptions& option
   return plan;
 }
 
+std::vector<bool> wanted_by_any(std::span<const PyramidRequest> requests) {
+  std::vector<bool> wanted(requests.front().plan.wanted.size(), false);
+  for (const PyramidRequest& request : requests) {
+    for (std::size_t id = 0; id < wanted.size(); ++id) {
+      if (request.plan.wanted[id]) wanted[id] = true;
+    }
+  }
+  return wanted;
+}
+
 }  // namespace cfp

@@ -1,6 +1,7 @@
 // Which layers and tensors of a network a pyramid covers.
 #pragma once
 
+#include <span>
 #include <string>
 #include <vector>
 
@@ -27,5 +28,17 @@ struct PyramidPlan {
 
 /// @throws ConfigError a layer name that is not there (with the nearest ones), or no layer at all
 PyramidPlan plan_pyramid(const NetworkGraph& graph, const ExplainOptions& options);
+
+/// One pyramid that is asked for.
+struct PyramidRequest {
+  ExplainOptions options;
+  PyramidPlan plan;
+
+  bool wants(NodeId id) const { return plan.wanted[static_cast<std::size_t>(id)]; }
+  bool has_layer(NodeId id) const { return plan.layer_of_node[static_cast<std::size_t>(id)] >= 0; }
+};
+
+/// @return by node: whether any request wants its value
+std::vector<bool> wanted_by_any(std::span<const PyramidRequest> requests);
 
 }  // namespace cfp

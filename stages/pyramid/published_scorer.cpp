@@ -41,8 +41,10 @@ class WeightMeans {
 /// Visits from the class downwards the kernels that some kernel above has kept, for one clip.
 class PublishedWalk {
  public:
-  PublishedWalk(const TracedBatch& batch, WeightMeans& weights, std::size_t clip)
+  PublishedWalk(const TracedBatch& batch, const PyramidRequest& request, WeightMeans& weights,
+                std::size_t clip)
       : batch_(batch),
+        request_(request),
         graph_(batch.graph()),
         weights_(weights),
         clip_(static_cast<std::int64_t>(clip)),
@@ -53,12 +55,12 @@ class PublishedWalk {
   }
 
   std::vector<NodeRelevance> run(int class_index) {
-    const std::vector<bool> on_path = plan_walk(graph_, batch_.plan.wanted).on_path;
-    const NodeId classifier = batch_.plan.classifier;
+    const std::vector<bool> on_path = plan_walk(graph_, request_.plan.wanted).on_path;
+    const NodeId classifier = batch_.classifier();
     scores_[index(classifier)][index(class_index)] = 1;
     for (NodeId id = classifier; id >= 0; --id) {
       if (!on_path[index(id)]) continue;
-      if (batch_.plan.wanted[index(id)]) relevance_[index(id)].value = kept(scores_[index(id)]);
+      if (request_.wants(id)) relevance_[index(id)].value = kept(scores_[index(id)]);
       step(id, class_index);
     }
     mark_reached(graph_, classifier, class_index, relevance_);
@@ -122,7 +124,7 @@ class PublishedWalk {
     for (const std::int64_t kernel : found_channels(kernels)) {
       const std::size_t first = index(kernel) / out * width;
       const std::vector<double> scores =
-          id == batch_.plan.classifier
+          id == batch_.classifier()
               ? published_class_scores(weights, width, class_index)
               : published_scores(std::span(weights).subspan(index(kernel) * width, width),
                                  std::span(means).subspan(first, width));
@@ -134,9 +136,9 @@ class PublishedWalk {
         below = std::max(below, score);
       }
     }
-    if (batch_.plan.layer_of_node[index(id)] < 0) return;
+    if (!request_.has_layer(id)) return;
     relevance_[index(id)].kernels = kernels;
-    if (batch_.options.edges) relevance_[index(id)].edges = std::move(edges);
+    if (request_.options.edges) relevance_[index(id)].edges = std::move(edges);
   }
 
   /// Channels with n >= theta, at most top_n of them, ascending.
@@ -145,10 +147,10 @@ class PublishedWalk {
     std::size_t count = 0;
     for (std::size_t c = 0; c < scores.size(); ++c) {  // no branch: there is no telling which
       kept[count] = c;
-      count += scores[c] >= batch_.options.threshold ? 1 : 0;
+      count += scores[c] >= request_.options.threshold ? 1 : 0;
     }
     kept.resize(count);
-    const auto most = index(batch_.options.top_n);
+    const auto most = index(request_.options.top_n);
     if (most > 0 && kept.size() > most) {
       std::ranges::stable_sort(kept, std::greater<>(), [&](std::size_t c) { return scores[c]; });
       kept.resize(most);
@@ -164,6 +166,7 @@ class PublishedWalk {
   }
 
   const TracedBatch& batch_;
+  const PyramidRequest& request_;
   const NetworkGraph& graph_;
   WeightMeans& weights_;
   const std::int64_t clip_;
@@ -173,8 +176,8 @@ class PublishedWalk {
 
 class PublishedScorer final : public Scorer {
  public:
-  ForwardPlan needs(const NetworkGraph& graph, const PyramidPlan& plan) const override {
-    const std::vector<bool> on_path = plan_walk(graph, plan.wanted).on_path;
+  ForwardPlan needs(const NetworkGraph& graph, const std::vector<bool>& wanted) const override {
+    const std::vector<bool> on_path = plan_walk(graph, wanted).on_path;
     ForwardPlan needed{{}, std::vector<std::vector<Window>>(on_path.size())};
     for (NodeId id = 0; id < graph.size(); ++id) {
       if (!on_path[index(id)] || !is_layer(graph.node(id))) continue;
@@ -185,10 +188,14 @@ class PublishedScorer final : public Scorer {
 
   bool reads_means_alone() const override { return true; }
 
-  Scores score(const TracedBatch& batch, const Targets& targets) const override {
-    Scores scores;
-    for (std::size_t clip = 0; clip < targets.classes.size(); ++clip) {
-      scores.relevance.push_back(PublishedWalk(batch, weights_, clip).run(targets.classes[clip]));
+  std::vector<Scores> score(const TracedBatch& batch, const Targets& targets) const override {
+    std::vector<Scores> scores;
+    for (const PyramidRequest& request : batch.requests) {
+      Scores& of = scores.emplace_back();
+      for (std::size_t clip = 0; clip < targets.classes.size(); ++clip) {
+        PublishedWalk walk(batch, request, weights_, clip);
+        of.relevance.push_back(walk.run(targets.classes[clip]));
+      }
     }
     return scores;
   }

@@ -59,8 +59,9 @@ class Responses {
 /// Shares the relevance of one class out over the tensors below, for one clip.
 class ResponseWalk {
  public:
-  ResponseWalk(const TracedBatch& batch, std::size_t clip)
+  ResponseWalk(const TracedBatch& batch, const PyramidRequest& request, std::size_t clip)
       : batch_(batch),
+        request_(request),
         graph_(batch.graph()),
         responses_(batch, clip),
         relevance_(index(graph_.size())) {
@@ -70,22 +71,24 @@ class ResponseWalk {
   }
 
   std::vector<NodeRelevance> run(int class_index) {
-    const std::vector<bool> on_path = plan_walk(graph_, batch_.plan.wanted).on_path;
-    shares_[index(batch_.plan.classifier)][index(class_index)] = 1;
-    for (NodeId id = batch_.plan.classifier; id >= 0; --id) {
+    const std::vector<bool> on_path = plan_walk(graph_, request_.plan.wanted).on_path;
+    shares_[index(batch_.classifier())][index(class_index)] = 1;
+    for (NodeId id = batch_.classifier(); id >= 0; --id) {
       if (!on_path[index(id)]) continue;
-      if (batch_.plan.wanted[index(id)]) {
+      if (request_.wants(id)) {
         relevance_[index(id)].value = select(shares_[index(id)]);
-        if (batch_.options.edges) join_into(id);
+        if (request_.options.edges) join_into(id);
       }
       step(id);
     }
-    mark_reached(graph_, batch_.plan.classifier, class_index, relevance_);
+    mark_reached(graph_, batch_.classifier(), class_index, relevance_);
     return std::move(relevance_);
   }
 
  private:
-  ChannelRelevance select(const Row& row) const { return select_channels(row, {}, batch_.options); }
+  ChannelRelevance select(const Row& row) const {
+    return select_channels(row, {}, request_.options);
+  }
 
   void step(NodeId id) {
     const Node& node = graph_.node(id);
@@ -124,7 +127,7 @@ class ResponseWalk {
       other[c] = all[c] - own[c];
     }
     add_to(node.inputs[1], other);
-    if (batch_.plan.wanted[index(id)]) relevance_[index(id)].addends = {select(own), select(other)};
+    if (request_.wants(id)) relevance_[index(id)].addends = {select(own), select(other)};
     return own;
   }
 
@@ -132,7 +135,7 @@ class ResponseWalk {
   void through_layer(NodeId id, const Row& row) {
     ChannelRelevance kernels = select(row);
     const std::vector<std::int64_t> found = found_channels(kernels);
-    if (batch_.plan.layer_of_node[index(id)] >= 0) {
+    if (request_.has_layer(id)) {
       relevance_[index(id)].kernels = std::move(kernels);
     }
     if (found.empty()) return;
@@ -167,11 +170,12 @@ class ResponseWalk {
         to += channels.size();
         row += width;
       }
-      known.edges = select_edges(some, input, batch_.options.edge_threshold);
+      known.edges = select_edges(some, input, request_.options.edge_threshold);
     }
   }
 
   const TracedBatch& batch_;
+  const PyramidRequest& request_;
   const NetworkGraph& graph_;
   Responses responses_;
   std::vector<Row> shares_;              ///< by node: relevance of its value's channels
@@ -180,8 +184,8 @@ class ResponseWalk {
 };
 
 /// What layers see, and the addends of sums.
-ForwardPlan responses_needed(const NetworkGraph& graph, const PyramidPlan& plan) {
-  const std::vector<bool> on_path = plan_walk(graph, plan.wanted).on_path;
+ForwardPlan responses_needed(const NetworkGraph& graph, const std::vector<bool>& wanted) {
+  const std::vector<bool> on_path = plan_walk(graph, wanted).on_path;
   ForwardPlan needed{{}, std::vector<std::vector<Window>>(index(graph.size()))};
   for (NodeId id = 0; id < graph.size(); ++id) {
     if (!on_path[index(id)]) continue;
@@ -204,16 +208,19 @@ ForwardPlan responses_needed(const NetworkGraph& graph, const PyramidPlan& plan)
 
 class ResponseScorer final : public Scorer {
  public:
-  ForwardPlan needs(const NetworkGraph& graph, const PyramidPlan& plan) const override {
-    return responses_needed(graph, plan);
+  ForwardPlan needs(const NetworkGraph& graph, const std::vector<bool>& wanted) const override {
+    return responses_needed(graph, wanted);
   }
 
   bool reads_means_alone() const override { return true; }
 
-  Scores score(const TracedBatch& batch, const Targets& targets) const override {
-    Scores scores;
-    for (std::size_t clip = 0; clip < targets.classes.size(); ++clip) {
-      scores.relevance.push_back(ResponseWalk(batch, clip).run(targets.classes[clip]));
+  std::vector<Scores> score(const TracedBatch& batch, const Targets& targets) const override {
+    std::vector<Scores> scores;
+    for (const PyramidRequest& request : batch.requests) {
+      Scores& of = scores.emplace_back();
+      for (std::size_t clip = 0; clip < targets.classes.size(); ++clip) {
+        of.relevance.push_back(ResponseWalk(batch, request, clip).run(targets.classes[clip]));
+      }
     }
     return scores;
   }

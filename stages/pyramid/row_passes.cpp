@@ -49,7 +49,7 @@ RowPasses::RowPasses(const ExplainerParts& parts, const std::vector<std::span<co
     chunks_.push_back({first, std::min(batch_size, clips.size() - first)});
   }
   // The mean of one view is that view, without a second pass.
-  averaged_ = parts.options.views == ViewPyramids::kAveraged && clips.size() > rows.size();
+  averaged_ = parts.views == ViewPyramids::kAveraged && clips.size() > rows.size();
 }
 
 std::vector<RowExplanation> RowPasses::run() {
@@ -78,6 +78,9 @@ std::vector<RowExplanation> RowPasses::run() {
         std::get<0>(explanations.emplace_back(std::vector<ClipResult>()));
     for (std::size_t i = first; i < first + count; ++i) {
       ClipResult& result = results.emplace_back(std::move(results_[i]));
+      for (std::vector<Pyramid>& of_request : pyramids_[i]) {
+        std::ranges::move(of_request, std::back_inserter(result.pyramids));
+      }
       result.prediction = largest(row.logits);
       result.network_s = network_s_ / clips * result.views;
       result.pyramid_s = pyramid_s * result.views;
@@ -107,19 +110,31 @@ void RowPasses::find_logits() {
 }
 
 bool RowPasses::logits_come_first() const {
-  return std::ranges::any_of(
-      rows_, [&](const Row& row) { return parts_.target_needs_logits(clips_[row.first].request); });
+  return std::ranges::any_of(rows_, [&](const Row& row) {
+    return std::ranges::any_of(parts_.walks, [&](const SharedWalk& walk) {
+      return target_needs_logits(walk.target(), clips_[row.first].request);
+    });
+  });
+}
+
+std::size_t RowPasses::rounds(std::size_t walk) const {
+  return pyramid_count(parts_.walks[walk].target(), parts_.network->num_classes());
 }
 
 void RowPasses::find_targets() {
   for (Row& row : rows_) {
     const ClipRequest& request = clips_[row.first].request;
-    at::Tensor logits;
-    if (parts_.target_needs_logits(request)) {
-      logits = as_tensor(mean_logits(std::span(logits_).subspan(row.first, row.count)));
-    }
-    for (int round = 0; round < parts_.rounds(); ++round) {
-      row.targets.push_back(parts_.target(request, logits, round));
+    for (std::size_t w = 0; w < parts_.walks.size(); ++w) {
+      const ExplainOptions& options = parts_.walks[w].target();
+      at::Tensor logits;
+      if (target_needs_logits(options, request)) {
+        logits = as_tensor(mean_logits(std::span(logits_).subspan(row.first, row.count)));
+      }
+      std::vector<RowTarget>& targets = row.targets.emplace_back();
+      for (std::size_t round = 0; round < rounds(w); ++round) {
+        targets.push_back(find_target(options, parts_.network->num_classes(), request, logits,
+                                      static_cast<int>(round)));
+      }
     }
   }
 }
@@ -135,11 +150,11 @@ void RowPasses::judge_rows() {
   }
 }
 
-Targets RowPasses::targets_of(const Chunk& chunk, int round) const {
+Targets RowPasses::targets_of(const Chunk& chunk, std::size_t walk, std::size_t round) const {
   Targets targets;
   std::vector<at::Tensor> weights;
   for (std::size_t i = chunk.first; i < chunk.first + chunk.count; ++i) {
-    const RowTarget& target = rows_[row_of_clip_[i]].targets[static_cast<std::size_t>(round)];
+    const RowTarget& target = target_of(row_of_clip_[i], walk, round);
     targets.classes.push_back(target.class_index);
     weights.push_back(target.weights);
   }
@@ -168,74 +183,103 @@ ClipResult RowPasses::describe(std::size_t clip) const {
           .decode_s = known.decode_s};
 }
 
+void RowPasses::add_pyramid(std::size_t result, std::size_t place, Pyramid pyramid) {
+  pyramids_.resize(results_.size());
+  pyramids_[result].resize(parts_.asked);
+  pyramids_[result][place].push_back(std::move(pyramid));
+}
+
 void RowPasses::explain_separately() {
   for (const Chunk& chunk : chunks_) {
     const Trace trace = forward(chunk);
     for (std::size_t i = chunk.first; i < chunk.first + chunk.count; ++i) {
       results_.push_back(describe(i));
     }
-    for (int round = 0; round < parts_.rounds(); ++round) {
-      const Targets targets = targets_of(chunk, round);
-      const std::vector<double> values = values_of(chunk, targets);
-      Scores scores = parts_.scorer->score(parts_.traced(trace, parts_.options), targets);
-      if (scores.tubes.empty()) {
-        scores.tubes = parts_.tubes(trace, targets.classes, scores.relevance);
+    for (std::size_t w = 0; w < parts_.walks.size(); ++w) {
+      for (std::size_t round = 0; round < rounds(w); ++round) {
+        explain_chunk(chunk, trace, w, round);
       }
-      for (std::size_t b = 0; b < chunk.count; ++b) {
-        const std::size_t i = chunk.first + b;
-        results_[i].pyramids.push_back(parts_.assemble(
-            scores.relevance[b], scores.tubes.empty() ? nullptr : &scores.tubes[b],
-            rows_[row_of_clip_[i]].targets[static_cast<std::size_t>(round)], values[b]));
-      }
+    }
+  }
+}
+
+void RowPasses::explain_chunk(const Chunk& chunk, const Trace& trace, std::size_t walk,
+                              std::size_t round) {
+  const SharedWalk& asked = parts_.walks[walk];
+  const Targets targets = targets_of(chunk, walk, round);
+  const std::vector<double> values = values_of(chunk, targets);
+  std::vector<Scores> all = asked.scorer->score(parts_.traced(trace, asked.requests), targets);
+  parts_.add_tubes(trace, targets.classes, asked.requests, all);
+  for (std::size_t b = 0; b < chunk.count; ++b) {
+    const std::size_t i = chunk.first + b;
+    for (std::size_t r = 0; r < all.size(); ++r) {
+      Scores& scores = all[r];
+      add_pyramid(i, asked.places[r],
+                  parts_.assemble(asked.requests[r], scores.relevance[b],
+                                  scores.tubes.empty() ? nullptr : &scores.tubes[b],
+                                  target_of(row_of_clip_[i], walk, round), values[b]));
     }
   }
 }
 
 void RowPasses::explain_averaged() {
-  const auto rounds = static_cast<std::size_t>(parts_.rounds());
-  std::vector<std::vector<Gathered>> gathered(rows_.size());  // by row, by round
-  for (std::vector<Gathered>& row : gathered) row.resize(rounds);
-  gather_relevance(gathered);
-  gather_evidence(gathered);
-  for (std::size_t r = 0; r < rows_.size(); ++r) {
-    ClipResult& result = results_.emplace_back(describe(rows_[r].first));
+  for (const Row& row : rows_) {
+    ClipResult& result = results_.emplace_back(describe(row.first));
     result.view = 0;
-    result.views = static_cast<int>(rows_[r].count);
-    for (std::size_t round = 0; round < rounds; ++round) {
+    result.views = static_cast<int>(row.count);
+  }
+  for (std::size_t w = 0; w < parts_.walks.size(); ++w) {
+    for (std::size_t r = 0; r < parts_.walks[w].requests.size(); ++r) average(w, r);
+  }
+}
+
+void RowPasses::average(std::size_t walk, std::size_t request) {
+  const SharedWalk& asked = parts_.walks[walk];
+  const PyramidRequest& of_walk = asked.requests[request];
+  std::vector<std::vector<Gathered>> gathered(rows_.size());  // by row, by round
+  for (std::vector<Gathered>& row : gathered) row.resize(rounds(walk));
+  gather_relevance(walk, of_walk, gathered);
+  gather_evidence(walk, of_walk, gathered);
+  for (std::size_t r = 0; r < rows_.size(); ++r) {
+    for (std::size_t round = 0; round < rounds(walk); ++round) {
       Gathered& of = gathered[r][round];
-      const RowTarget& target = rows_[r].targets[round];
-      if (!parts_.scorer->reads_means_alone()) {
-        of.evidence.move_edges_to(of.common, parts_.options.edge_threshold);
-        mark_reached(parts_.executor->graph(), parts_.plan.classifier, target.class_index,
+      const RowTarget& target = target_of(r, walk, round);
+      if (!asked.scorer->reads_means_alone()) {
+        of.evidence.move_edges_to(of.common, of_walk.options.edge_threshold);
+        mark_reached(parts_.executor->graph(), of_walk.plan.classifier, target.class_index,
                      of.common);
       }
       std::vector<Tube> tubes = of.evidence.tubes();
-      result.pyramids.push_back(parts_.assemble(of.common, tubes.empty() ? nullptr : &tubes, target,
-                                                of.value / static_cast<double>(rows_[r].count)));
+      add_pyramid(r, asked.places[request],
+                  parts_.assemble(of_walk, of.common, tubes.empty() ? nullptr : &tubes, target,
+                                  of.value / static_cast<double>(rows_[r].count)));
     }
   }
 }
 
-void RowPasses::gather_relevance(std::vector<std::vector<Gathered>>& gathered) {
-  const bool means_alone = parts_.scorer->reads_means_alone();
-  ExplainOptions relevance_alone = parts_.options;
-  relevance_alone.edges = false;
-  relevance_alone.tubes = TubeKind::kNone;
+void RowPasses::gather_relevance(std::size_t walk, const PyramidRequest& request,
+                                 std::vector<std::vector<Gathered>>& gathered) {
+  const Scorer& scorer = *parts_.walks[walk].scorer;
+  const bool means_alone = scorer.reads_means_alone();
+  PyramidRequest relevance_alone = request;
+  relevance_alone.options.edges = false;
+  relevance_alone.options.tubes = TubeKind::kNone;
   std::vector<MeansAverage> means(rows_.size());
   for (const Chunk& chunk : chunks_) {
     const Trace trace = forward(chunk);
     for (std::size_t b = 0; means_alone && b < chunk.count; ++b) {
       means[row_of_clip_[chunk.first + b]].add(trace, static_cast<std::int64_t>(b));
     }
-    for (int round = 0; round < parts_.rounds(); ++round) {
-      const Targets targets = targets_of(chunk, round);
+    for (std::size_t round = 0; round < rounds(walk); ++round) {
+      const Targets targets = targets_of(chunk, walk, round);
       const std::vector<double> values = values_of(chunk, targets);
       Scores scores;
       if (!means_alone) {
-        scores = parts_.scorer->score(parts_.traced(trace, relevance_alone), targets);
+        scores = std::move(
+            scorer.score(parts_.traced(trace, std::span(&relevance_alone, 1)), targets).front());
       }
       for (std::size_t b = 0; b < chunk.count; ++b) {
-        Gathered& of = gathered[row_of_clip_[chunk.first + b]][static_cast<std::size_t>(round)];
+        Gathered& of = gathered[row_of_clip_[chunk.first + b]][round];
         of.value += values[b];
         if (!means_alone) of.relevance.add(scores.relevance[b]);
       }
@@ -244,46 +288,50 @@ void RowPasses::gather_relevance(std::vector<std::vector<Gathered>>& gathered) {
   for (std::size_t r = 0; r < rows_.size(); ++r) {
     const Trace mean = means_alone ? means[r].mean() : Trace();
     for (std::size_t round = 0; round < gathered[r].size(); ++round) {
-      const RowTarget& target = rows_[r].targets[round];
+      const RowTarget& target = target_of(r, walk, round);
       Gathered& of = gathered[r][round];
       of.common = means_alone
-                      ? score_means(mean, target)
-                      : of.relevance.select(parts_.plan, target.class_index, parts_.options);
+                      ? score_means(mean, walk, request, target)
+                      : of.relevance.select(request.plan, target.class_index, request.options);
       of.relevance = {};
     }
   }
 }
 
-std::vector<NodeRelevance> RowPasses::score_means(const Trace& mean,
+std::vector<NodeRelevance> RowPasses::score_means(const Trace& mean, std::size_t walk,
+                                                  const PyramidRequest& request,
                                                   const RowTarget& target) const {
   const Targets targets{target.weights.unsqueeze(0), {target.class_index}};
-  return std::move(
-      parts_.scorer->score(parts_.traced(mean, parts_.options), targets).relevance.at(0));
+  const Scorer& scorer = *parts_.walks[walk].scorer;
+  std::vector<Scores> scores = scorer.score(parts_.traced(mean, std::span(&request, 1)), targets);
+  return std::move(scores.front().relevance.at(0));
 }
 
-void RowPasses::gather_evidence(std::vector<std::vector<Gathered>>& gathered) {
-  const bool edges = parts_.options.edges && !parts_.scorer->reads_means_alone();
-  if (!edges && parts_.options.tubes == TubeKind::kNone) return;
+void RowPasses::gather_evidence(std::size_t walk, const PyramidRequest& request,
+                                std::vector<std::vector<Gathered>>& gathered) {
+  const Scorer& scorer = *parts_.walks[walk].scorer;
+  const bool edges = request.options.edges && !scorer.reads_means_alone();
+  if (!edges && request.options.tubes == TubeKind::kNone) return;
   for (const Chunk& chunk : chunks_) {
     const Trace trace = forward(chunk);
-    for (std::size_t round = 0; round < gathered.front().size(); ++round) {
-      const Targets targets = targets_of(chunk, static_cast<int>(round));
+    for (std::size_t round = 0; round < rounds(walk); ++round) {
+      const Targets targets = targets_of(chunk, walk, round);
       const auto of_clip = [&](std::size_t b) -> Gathered& {
         return gathered[row_of_clip_[chunk.first + b]][round];
       };
       Scores scores;
       if (edges) {
-        TracedBatch batch = parts_.traced(trace, parts_.options);
+        TracedBatch batch = parts_.traced(trace, std::span(&request, 1));
         for (std::size_t b = 0; b < chunk.count; ++b) batch.common.push_back(&of_clip(b).common);
-        scores = parts_.scorer->score(batch, targets);
+        scores = std::move(scorer.score(batch, targets).front());
         for (std::size_t b = 0; b < chunk.count; ++b) {
           of_clip(b).evidence.add_edges(scores.relevance[b]);
         }
       }
       if (scores.tubes.empty()) {
-        std::vector<std::vector<NodeRelevance>> common;
-        for (std::size_t b = 0; b < chunk.count; ++b) common.push_back(of_clip(b).common);
-        scores.tubes = parts_.tubes(trace, targets.classes, common);
+        scores.relevance.clear();
+        for (std::size_t b = 0; b < chunk.count; ++b) scores.relevance.push_back(of_clip(b).common);
+        parts_.add_tubes(trace, targets.classes, std::span(&request, 1), std::span(&scores, 1));
       }
       for (std::size_t b = 0; b < scores.tubes.size(); ++b) {
         of_clip(b).evidence.add_tubes(scores.tubes[b]);

@@ -36,9 +36,9 @@ class RowPasses {
     std::size_t first = 0, count = 0;
   };
   struct Row {
-    std::size_t first = 0, count = 0;  ///< its views among the clips
-    std::vector<float> logits;         ///< the mean of its views
-    std::vector<RowTarget> targets;    ///< by round
+    std::size_t first = 0, count = 0;             ///< its views among the clips
+    std::vector<float> logits;                    ///< the mean of its views
+    std::vector<std::vector<RowTarget>> targets;  ///< by walk, by round
     bool finite = true;
     std::size_t bad_view = 0;  ///< where not finite
   };
@@ -57,17 +57,30 @@ class RowPasses {
   void find_targets();
   void judge_rows();
 
-  Targets targets_of(const Chunk& chunk, int round) const;
+  /// How many targets the requests of a walk have.
+  std::size_t rounds(std::size_t walk) const;
+  const RowTarget& target_of(std::size_t row, std::size_t walk, std::size_t round) const {
+    return rows_[row].targets[walk][round];
+  }
+  Targets targets_of(const Chunk& chunk, std::size_t walk, std::size_t round) const;
   std::vector<double> values_of(const Chunk& chunk, const Targets& targets) const;
   /// What is known of a view besides its pyramids.
   ClipResult describe(std::size_t clip) const;
+  /// Puts the pyramids where their result has them.
+  void add_pyramid(std::size_t result, std::size_t place, Pyramid pyramid);
 
   void explain_separately();
+  void explain_chunk(const Chunk& chunk, const Trace& trace, std::size_t walk, std::size_t round);
   void explain_averaged();
-  void gather_relevance(std::vector<std::vector<Gathered>>& gathered);
-  void gather_evidence(std::vector<std::vector<Gathered>>& gathered);
+  void average(std::size_t walk, std::size_t request);
+  void gather_relevance(std::size_t walk, const PyramidRequest& request,
+                        std::vector<std::vector<Gathered>>& gathered);
+  void gather_evidence(std::size_t walk, const PyramidRequest& request,
+                       std::vector<std::vector<Gathered>>& gathered);
   /// What a scorer that reads nothing but means says of the means of all views.
-  std::vector<NodeRelevance> score_means(const Trace& mean, const RowTarget& target) const;
+  std::vector<NodeRelevance> score_means(const Trace& mean, std::size_t walk,
+                                         const PyramidRequest& request,
+                                         const RowTarget& target) const;
 
   const ExplainerParts& parts_;
   std::span<const Clip> clips_;
@@ -78,7 +91,8 @@ class RowPasses {
   std::optional<Trace> only_trace_;         ///< where there is one chunk
   std::vector<std::vector<float>> logits_;  ///< by clip; empty: not known yet
   std::vector<ClipResult> results_;         ///< one a clip, or one a row where averaged
-  double network_s_ = 0;                    ///< of all forward passes
+  std::vector<std::vector<std::vector<Pyramid>>> pyramids_;  ///< by result, by request, by round
+  double network_s_ = 0;                                     ///< of all forward passes
 };
 
 }  // namespace cfp

@@ -45,26 +45,40 @@ std::vector<bool> values_of_tubes(const NetworkGraph& graph, const PyramidPlan& 
 ExcitationTubes::ExcitationTubes(const PyramidPlan& plan, std::size_t clips)
     : plan_(plan), tubes_(clips, std::vector<Tube>(plan.layers.size())) {}
 
-void ExcitationTubes::add(NodeId id, const at::Tensor& values,
-                          const std::vector<std::vector<NodeRelevance>>& relevance) {
+void ExcitationTubes::add(NodeId id, const at::Tensor& values, const Found& found_in) {
   for (std::size_t clip = 0; clip < tubes_.size(); ++clip) {
     for (std::size_t l = 0; l < plan_.layers.size(); ++l) {
       if (plan_.layers[l].tube != id) continue;
-      const auto& found = relevance[clip][index(plan_.layers[l].entering)].value->found;
+      const auto& found = found_in(clip, plan_.layers[l].entering).found;
       tubes_[clip][l] = weighted_sum(values[static_cast<std::int64_t>(clip)],
                                      std::vector<float>(found.begin(), found.end()));
     }
   }
 }
 
-std::vector<std::vector<Tube>> excitation_tubes(
+std::vector<std::vector<std::vector<Tube>>> excitation_tubes(
     const Executor& executor, const Trace& trace, std::span<const int> classes,
-    const BoundedInput& input, const PyramidPlan& plan,
-    const std::vector<std::vector<NodeRelevance>>& relevance) {
-  ExcitationTubes tubes(plan, classes.size());
-  walk_excitation(executor, trace, classes, input, plan_walk(executor.graph(), plan.wanted_tube),
-                  {[&](NodeId id, const at::Tensor& values) { tubes.add(id, values, relevance); }});
-  return tubes.take();
+    const BoundedInput& input, std::span<const TubeRequest> requests) {
+  std::vector<bool> wanted(index(executor.graph().size()), false);
+  std::vector<ExcitationTubes> tubes;
+  for (const TubeRequest& request : requests) {
+    tubes.emplace_back(*request.plan, classes.size());
+    for (std::size_t id = 0; id < wanted.size(); ++id) {
+      if (request.plan->wanted_tube[id]) wanted[id] = true;
+    }
+  }
+  const auto add = [&](NodeId id, const at::Tensor& values) {
+    for (std::size_t r = 0; r < tubes.size(); ++r) {
+      tubes[r].add(
+          id, values, [&](std::size_t clip, NodeId entering) -> const auto& {
+            return *(*requests[r].relevance)[clip][index(entering)].value;
+          });
+    }
+  };
+  walk_excitation(executor, trace, classes, input, plan_walk(executor.graph(), wanted), {add});
+  std::vector<std::vector<std::vector<Tube>>> all;
+  for (ExcitationTubes& each : tubes) all.push_back(each.take());
+  return all;
 }
 
 std::vector<std::vector<Tube>> weighted_tubes(

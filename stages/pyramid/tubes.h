@@ -1,6 +1,7 @@
 // Saliency tubes: where in space and time a layer's found channels look.
 #pragma once
 
+#include <functional>
 #include <span>
 #include <vector>
 
@@ -22,12 +23,13 @@ class ExcitationTubes {
  public:
   ExcitationTubes(const PyramidPlan& plan, std::size_t clips);
 
+  /// Tells which channels of a tensor are found in a clip.
+  using Found = std::function<const ChannelRelevance&(std::size_t clip, NodeId entering)>;
+
   /// Takes from a node what the tubes at it need.
   ///
-  /// @param values    R of the node's value [B, C, T, H, W]
-  /// @param relevance by clip, by node: tells which channels of the entering tensors are found
-  void add(NodeId id, const at::Tensor& values,
-           const std::vector<std::vector<NodeRelevance>>& relevance);
+  /// @param values  R of the node's value [B, C, T, H, W]
+  void add(NodeId id, const at::Tensor& values, const Found& found);
 
   /// @return by clip, by layer of the plan; [t, h, w] of the tensor that enters the layer, for a
   ///         classifier behind an average the tensor that is averaged
@@ -38,14 +40,20 @@ class ExcitationTubes {
   std::vector<std::vector<Tube>> tubes_;
 };
 
-/// Excitation tubes for found channels that another scorer has told.
+/// Tubes of which layers, and over which found channels.
+struct TubeRequest {
+  const PyramidPlan* plan;
+  const std::vector<std::vector<NodeRelevance>>* relevance;  ///< by clip, by node
+};
+
+/// Excitation tubes for found channels that another scorer has told, by one walk for all requests.
 ///
-/// @param relevance by clip, by node, as a scorer gives it
-/// @return as ExcitationTubes::take()
-std::vector<std::vector<Tube>> excitation_tubes(
-    const Executor& executor, const Trace& trace, std::span<const int> classes,
-    const BoundedInput& input, const PyramidPlan& plan,
-    const std::vector<std::vector<NodeRelevance>>& relevance);
+/// @return one a request, each as ExcitationTubes::take()
+std::vector<std::vector<std::vector<Tube>>> excitation_tubes(const Executor& executor,
+                                                             const Trace& trace,
+                                                             std::span<const int> classes,
+                                                             const BoundedInput& input,
+                                                             std::span<const TubeRequest> requests);
 
 /// Sums max(S_j, 0) * max(X_j, 0) over each layer's found channels j.
 ///

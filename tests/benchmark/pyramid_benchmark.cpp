@@ -86,18 +86,23 @@ class Measurement {
     kAutograd
   };
 
+  TracedBatch batch(const Trace& trace, const PyramidRequest& request) const {
+    return {executor_, *subject_.network, trace, bounds_, std::span(&request, 1), {}};
+  }
+
   /// A forward pass that keeps what a scorer reads, and its scores for some classes.
   double pyramid(const std::string& method, int targets) {
     const Scorer* scorer = scorers_.at(method).get();
-    ExplainOptions options = options_;
-    options.method = method;
-    if (method == "published") options.threshold = 0.6;  // the paper's
+    PyramidRequest request{options_, plan_};
+    request.options.method = method;
+    if (method == "published") request.options.threshold = 0.6;  // the paper's
     return milliseconds(settings_, [&] {
-      const Trace trace = executor_.forward(input(), scorer->needs(executor_.graph(), plan_));
+      const Trace trace =
+          executor_.forward(input(), scorer->needs(executor_.graph(), plan_.wanted));
       for (int k = 0; k < targets; ++k) {
-        const Scores scores = scorer->score(
-            {executor_, *subject_.network, trace, bounds_, plan_, options}, target(trace, 5 + k));
-        if (k == 0) counts_[method] = count(plan_, scores.relevance[0]);
+        const std::vector<Scores> scores =
+            scorer->score(batch(trace, request), target(trace, 5 + k));
+        if (k == 0) counts_[method] = count(plan_, scores[0].relevance[0]);
       }
     });
   }
@@ -106,17 +111,17 @@ class Measurement {
   /// both are taken several times.
   double selection() {
     const Scorer* scorer = scorers_.at("gradient").get();
-    const Trace trace = executor_.forward(input(), scorer->needs(executor_.graph(), plan_));
+    const Trace trace = executor_.forward(input(), scorer->needs(executor_.graph(), plan_.wanted));
     const Targets targets = target(trace, 5);
     const WalkPlan walk = plan_walk(executor_.graph(), plan_.wanted);
+    const PyramidRequest request{options_, plan_};
     std::vector<double> differences;
     for (int i = 0; i < 3; ++i) {
       const double bare = milliseconds(settings_, [&] {
         walk_gradient(executor_, trace, targets.weights, walk, [](NodeId, const NodeGradient&) {});
       });
-      const double whole = milliseconds(settings_, [&] {
-        scorer->score({executor_, *subject_.network, trace, bounds_, plan_, options_}, targets);
-      });
+      const double whole =
+          milliseconds(settings_, [&] { scorer->score(batch(trace, request), targets); });
       differences.push_back(whole - bare);
     }
     return median(differences);

@@ -295,15 +295,16 @@ TEST_P(PublishedNetworks, KeepTheSameEdgesFromTheClip) {
     ExplainOptions options{
         .method = "published", .threshold = run.at("theta"), .depth = run.at("depth")};
     const PyramidPlan plan = plan_pyramid(executor.graph(), options);
+    const std::vector<PyramidRequest> requests{{options, plan}};
     const auto scorer = make_scorer("published");
-    ForwardPlan needs = scorer->needs(executor.graph(), plan);
+    ForwardPlan needs = scorer->needs(executor.graph(), plan.wanted);
     needs.keep.assign(static_cast<std::size_t>(executor.graph().size()), true);
     const Trace trace = executor.forward(x, needs);
     if (file_.at("logits_comparable")) {
       EXPECT_LE(worst(to_floats(trace.logits), file_.at("logits").get<Floats>()), kMeans);
     }
     const Scores scores =
-        scorer->score({executor, network, trace, unused, plan, options}, {at::Tensor(), {label}});
+        scorer->score({executor, network, trace, unused, requests, {}}, {at::Tensor(), {label}})[0];
     for (const json& golden : run.at("layers")) {
       const NodeId id = executor.graph().find(golden.at("layer").get<std::string>());
       const NodeId entering = executor.graph().node(id).inputs[0];

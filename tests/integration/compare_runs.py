@@ -52,41 +52,42 @@ def compare_parts(one, other):
                 assert same(left[item], right[item]), f"{name}: {item}"
 
 
-def clip_of(part, index):
-    """Everything that a part, as datasets() reads it, holds of a clip."""
-    values = {}
-    for name, item in part.items():
+def clip_of(values, index):
+    """Everything that a part, read by datasets(), holds of a clip."""
+    clip = {}
+    for name, item in values.items():
         if name.startswith(("classes/", "layers/", "failures/")):
             continue
-        if "/edges/" not in name:
-            values[name] = item[index]
-        elif name.endswith("/edges/range"):
-            edges = name.removesuffix("range")
-            for target, (begin, end) in enumerate(item[index]):
-                for field in ("kernel", "channel", "score"):
-                    values[f"{edges}{target} {field}"] = part[edges + field][begin:end]
-    return values
+        folder, _, field = name.rpartition("/")
+        if not folder.endswith("/edges"):
+            clip[name] = item[index]
+        elif field in ("kernel", "channel", "score"):
+            for target, (begin, end) in enumerate(values[folder + "/range"][index]):
+                clip[f"{name} {target}"] = item[begin:end]
+        elif field != "range":
+            clip[name] = item[index]
+    return clip
 
 
 def clips_of_parts(folder):
     for path in sorted(folder.glob("part-*.h5")):
-        with h5py.File(path) as file:
-            part = datasets(file)
-        for index in range(len(part["clips/row"])):
-            yield clip_of(part, index)
+        with h5py.File(path) as part:
+            values = datasets(part)
+            for index in range(len(values["clips/row"])):
+                yield clip_of(values, index)
 
 
 def clips_of_merged(path):
     with h5py.File(path) as merged:
         names = merged["part_names"].asstr()[()]
         clips = merged["clips"]
-        last, part = None, {}
-        for row, number, index in zip(clips["row"][()], clips["part"][()], clips["index"][()]):
-            if number != last:
-                last, part = number, datasets(merged["parts"][names[number]])
-            values = clip_of(part, index)
-            assert values["clips/row"] == row
-            yield values
+        read = None
+        for row, part, index in zip(clips["row"][()], clips["part"][()], clips["index"][()]):
+            if part != read:
+                values, read = datasets(merged["parts"][names[part]]), part
+            clip = clip_of(values, index)
+            assert clip["clips/row"] == row
+            yield clip
 
 
 def compare_rows(one, other):

@@ -17,7 +17,8 @@ namespace cfp::test {
 
 namespace fs = std::filesystem;
 
-Program::Program(const std::vector<std::string>& arguments, const fs::path& folder) {
+Program::Program(const std::vector<std::string>& arguments, const fs::path& folder,
+                 std::int64_t address_space_bytes) {
   static std::atomic<int> number = 0;
   const int mine = number++;
   out_ = folder / fmt::format("program-{}.out", mine);
@@ -35,6 +36,11 @@ Program::Program(const std::vector<std::string>& arguments, const fs::path& fold
   const int out = open(out_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   const int err = open(err_.c_str(), O_WRONLY | O_CREAT | O_TRUNC, 0600);
   if (out < 0 || err < 0 || chdir(folder.c_str()) != 0) _exit(127);
+  if (address_space_bytes > 0) {
+    const auto bytes = static_cast<rlim_t>(address_space_bytes);
+    const rlimit limit{bytes, bytes};
+    if (setrlimit(RLIMIT_AS, &limit) != 0) _exit(127);
+  }
   dup2(out, STDOUT_FILENO);
   dup2(err, STDERR_FILENO);
   execv(pointers[0], pointers.data());
@@ -42,6 +48,26 @@ Program::Program(const std::vector<std::string>& arguments, const fs::path& fold
 }
 
 void Program::signal(int number) const { kill(process_, number); }
+
+bool Program::is_running() const {
+  siginfo_t info{};
+  return waitid(P_PID, static_cast<id_t>(process_), &info, WEXITED | WNOHANG | WNOWAIT) == 0 &&
+         info.si_pid == 0;
+}
+
+std::int64_t Program::status(const std::string& field) const {
+  std::ifstream file(fmt::format("/proc/{}/status", process_));
+  for (std::string line; std::getline(file, line);) {
+    if (line.starts_with(field + ':')) return std::stoll(line.substr(field.size() + 1));
+  }
+  return 0;
+}
+
+std::int64_t Program::open_files() const {
+  std::error_code error;
+  const fs::directory_iterator files(fmt::format("/proc/{}/fd", process_), error);
+  return error ? 0 : std::distance(begin(files), end(files));
+}
 
 ProgramResult Program::wait() {
   int status = 0;

@@ -23,8 +23,15 @@ class Program {
  public:
   /// Starts `cfp` with these arguments; no shell is in between.
   /// @param folder  working folder of the program
-  Program(const std::vector<std::string>& arguments, const std::filesystem::path& folder);
+  /// @param address_space_bytes  that it may have; 0: as many as it likes
+  Program(const std::vector<std::string>& arguments, const std::filesystem::path& folder,
+          std::int64_t address_space_bytes = 0);
   void signal(int number) const;
+  bool is_running() const;
+  /// @return a number of its /proc/PID/status: `VmHWM` in kB, `Threads`, …; 0: it has ended
+  std::int64_t status(const std::string& field) const;
+  /// @return files, pipes and sockets that it holds open; 0: it has ended
+  std::int64_t open_files() const;
   /// Waits for its end.
   ProgramResult wait();
 

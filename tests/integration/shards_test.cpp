@@ -97,8 +97,9 @@ TEST_F(Shards, OfAnotherRunAreRefused) {
 
 TEST_F(Shards, TheSameOneTwiceIsNoticed) {
   Program first(clips_.run("twice", {"--shard", "0/1"}), clips_.path());
-  const fs::path log = clips_ / "twice/shards/00000-of-00001/running.json";
-  for (int i = 0; i < 600 && !fs::exists(log); ++i) {
+  // The last of what shards share: by then the first one is at work.
+  const fs::path shared = clips_ / "twice/manifest.csv";
+  for (int i = 0; i < 600 && !fs::exists(shared); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   first.signal(SIGSTOP);  // it lives, however long the second one takes to start

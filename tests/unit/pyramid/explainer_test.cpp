@@ -280,8 +280,8 @@ TEST_F(ExplainerTest, RefusesWhatIsNotThere) {
   EXPECT_THAT([&] { make_explainer(made_.network, {.layers = {"layer9"}}); },
               ThrowsMessage<ConfigError>(HasSubstr("'layer9'")));
   const auto on = [&](const std::string& device) {
-    return Explainer(std::make_shared<const Network>(made_.network), preprocess_preset("demo"), {},
-                     {.device = device});
+    return Explainer(std::make_shared<const Network>(made_.network), preprocess_preset("demo"),
+                     ExplainOptions{}, {.device = device});
   };
   EXPECT_THAT([&] { on("abacus"); }, ThrowsMessage<ConfigError>(HasSubstr("'abacus'")));
   EXPECT_THAT([&] { on("cuda:99"); }, ThrowsMessage<SystemError>(HasSubstr("'cuda:99'")));
@@ -355,7 +355,8 @@ TEST_F(ExplainerTest, ReportsClipsWhoseLogitsAreNoNumbersAndSparesTheOthers) {
   preprocess.range_min = 0;
   const Network broken =
       with_times(with_times(made_.network, "conv1.weight", 1e20F), "fc.weight", 1e20F);
-  Explainer explainer(std::make_shared<const Network>(broken), preprocess, {.depth = 3}, {});
+  Explainer explainer(std::make_shared<const Network>(broken), preprocess,
+                      ExplainOptions{.depth = 3}, {});
   std::vector<Clip> clips = clips_for(made_, 3);
   std::ranges::fill(clips[1].frames.rgb_thwc, std::uint8_t{0});
   const std::vector<ExplainOutcome> outcomes = explainer.explain(clips);

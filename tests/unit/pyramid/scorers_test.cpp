@@ -175,12 +175,13 @@ TEST_P(ScorerLaws, ResponseSharesOneWhole) {
   const Executor executor(made.network, {});
   const ExplainOptions options{.method = "response", .threshold = 0, .depth = 0};
   const PyramidPlan plan = plan_pyramid(executor.graph(), options);
+  const std::vector<PyramidRequest> requests{{options, plan}};
   const auto scorer = make_scorer("response");
   const Trace trace = executor.forward(test::formula_clips(made.clip_size, 1, 1),
-                                       scorer->needs(executor.graph(), plan));
+                                       scorer->needs(executor.graph(), plan.wanted));
   const BoundedInput input(kBounds);
   const Scores scores =
-      scorer->score({executor, made.network, trace, input, plan, options}, {at::Tensor(), {2}});
+      scorer->score({executor, made.network, trace, input, requests, {}}, {at::Tensor(), {2}})[0];
   const auto total = [](const ChannelRelevance& relevance) {
     double sum = 0;
     for (const float score : relevance.score) sum += score;
@@ -226,16 +227,18 @@ void expect_clips_apart(const test::TestNetwork& made, const std::string& method
   const NetworkGraph& graph = executor.graph();
   const ExplainOptions options{.method = method, .threshold = 0.4, .depth = 0};
   const PyramidPlan plan = plan_pyramid(graph, options);
+  const std::vector<PyramidRequest> requests{{options, plan}};
   const auto scorer = make_scorer(method);
   const BoundedInput input(kBounds);
   const at::Tensor clips = test::formula_clips(made.clip_size, 3, 1);
   const auto score = [&](const at::Tensor& batch, const std::vector<int>& classes) {
-    const Trace trace = executor.forward(batch, scorer->needs(graph, plan));
+    const Trace trace = executor.forward(batch, scorer->needs(graph, plan.wanted));
     at::Tensor weights = at::zeros_like(trace.logits);
     for (std::size_t b = 0; b < classes.size(); ++b) {
       weights[static_cast<int64_t>(b)][classes[b]].fill_(1);
     }
-    return scorer->score({executor, made.network, trace, input, plan, options}, {weights, classes})
+    return scorer
+        ->score({executor, made.network, trace, input, requests, {}}, {weights, classes})[0]
         .relevance;
   };
   const std::vector<int> classes{0, made.network.num_classes() - 1, 1};
@@ -281,14 +284,15 @@ TEST_P(AllScorers, JoinFoundKernelsToFoundChannels) {
   const NetworkGraph& graph = executor.graph();
   const ExplainOptions options{.method = method, .threshold = 0.4, .depth = 0};
   const PyramidPlan plan = plan_pyramid(graph, options);
+  const std::vector<PyramidRequest> requests{{options, plan}};
   const auto scorer = make_scorer(method);
   const BoundedInput input(kBounds);
-  const Trace trace =
-      executor.forward(test::formula_clips(made.clip_size, 1, 1), scorer->needs(graph, plan));
+  const Trace trace = executor.forward(test::formula_clips(made.clip_size, 1, 1),
+                                       scorer->needs(graph, plan.wanted));
   at::Tensor weights = at::zeros_like(trace.logits);
   weights[0][1].fill_(1);
   const Scores scores =
-      scorer->score({executor, made.network, trace, input, plan, options}, {weights, {1}});
+      scorer->score({executor, made.network, trace, input, requests, {}}, {weights, {1}})[0];
   std::size_t edges = 0;
   for (const PyramidPlan::Layer& layer : plan.layers) {
     const NodeRelevance& known = scores.relevance[0][test::at_node(layer.node)];

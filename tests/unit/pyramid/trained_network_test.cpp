@@ -113,8 +113,9 @@ class TrainedNetwork : public testing::Test {
     }
     const BoundedInput input(
         InputBounds{{-1, -1, -1}, {1, 1, 1}});  // tubes read it, the scorer doesn't
+    const std::vector<PyramidRequest> requests{{options_, plan_}};
     return make_scorer("gradient")
-        ->score({executor_, demo().network, trace_, input, plan_, options_}, {weights, classes})
+        ->score({executor_, demo().network, trace_, input, requests, {}}, {weights, classes})[0]
         .relevance;
   }
 

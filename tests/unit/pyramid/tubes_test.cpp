@@ -37,14 +37,16 @@ struct Explained {
     for (int64_t clip = 0; clip < 2; ++clip) {
       weights[clip][classes[static_cast<std::size_t>(clip)]].fill_(1);
     }
+    const std::vector<PyramidRequest> requests{{options, plan}};
     relevance =
         make_scorer("gradient")
-            ->score({executor, made.network, trace, input, plan, options}, {weights, classes})
+            ->score({executor, made.network, trace, input, requests, {}}, {weights, classes})[0]
             .relevance;
   }
 
   std::vector<std::vector<Tube>> tubes() const {
-    return excitation_tubes(executor, trace, classes, input, plan, relevance);
+    const TubeRequest request{&plan, &relevance};
+    return excitation_tubes(executor, trace, classes, input, std::span(&request, 1))[0];
   }
 
   /// The relevance of every value that a tube is taken at.

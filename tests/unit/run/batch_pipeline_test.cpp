@@ -13,6 +13,7 @@
 namespace cfp {
 namespace {
 
+using test::alike;
 using test::by_row;
 using test::echo;
 using test::make_clip;
@@ -26,7 +27,7 @@ void short_pause(std::int64_t seed) {
 /// A worker that answers each clip, now sooner, now later.
 WorkerFactory echo_worker() {
   return [] {
-    return [](std::span<const Clip> clips) {
+    return [](std::span<const Clip> clips, std::size_t) {
       return by_row(clips, [](std::span<const Clip> row) {
         short_pause(row[0].request.row);
         return echo(row);
@@ -60,7 +61,7 @@ TEST(BatchPipeline, WritesTheSameAtAnyNumberOfThreads) {
   for (const int workers : {1, 2, 4, 13}) {
     for (const std::size_t devices : {1, 3}) {
       Written written;
-      DevicePool pool(std::vector<WorkerFactory>(devices, echo_worker()), 4, 4);
+      DevicePool pool(alike(devices, echo_worker()), {});
       const PipelineCounts counts = run_batches(rows, {.batch_size = 5, .decode_workers = workers},
                                                 decode_one, pool, std::ref(written), never);
       EXPECT_EQ(counts.done, 87);
@@ -78,7 +79,7 @@ TEST(BatchPipeline, WritesTheSameAtAnyNumberOfThreads) {
 TEST(BatchPipeline, TellsAFailureWhereItHappened) {
   const auto rows = make_rows(4);
   std::vector<Failure> failures;
-  DevicePool pool({echo_worker()}, 4, 4);
+  DevicePool pool(alike(1, echo_worker()), {});
   run_batches(
       rows, {}, decode_one, pool,
       [&](const RowOutcome& row) {
@@ -95,15 +96,16 @@ TEST(BatchPipeline, TellsAFailureWhereItHappened) {
 
 TEST(BatchPipeline, ARowWithABadViewIsAFailure) {
   const auto rows = make_rows(3);
-  DevicePool pool({[] {
-                    return [](std::span<const Clip> clips) {
-                      return by_row(clips, [](std::span<const Clip> row) -> RowExplanation {
-                        if (row[0].request.row != 1) return echo(row);
-                        return Failure{.row = 1, .message = "not finite"};
-                      });
-                    };
-                  }},
-                  4, 2);
+  DevicePool pool(alike(1,
+                        [] {
+                          return [](std::span<const Clip> clips, std::size_t) {
+                            return by_row(clips, [](std::span<const Clip> row) -> RowExplanation {
+                              if (row[0].request.row != 1) return echo(row);
+                              return Failure{.row = 1, .message = "not finite"};
+                            });
+                          };
+                        }),
+                  {.batch_size = 2});
   Written written;
   const PipelineCounts counts = run_batches(
       rows, {.batch_size = 3},
@@ -120,7 +122,7 @@ TEST(BatchPipeline, ARowWithABadViewIsAFailure) {
 TEST(BatchPipeline, DecodesAsManyAtOnceAsAllowedAndNoMore) {
   for (const int workers : {1, 3}) {
     std::atomic<int> now = 0, most = 0;
-    DevicePool pool({echo_worker()}, 4, 4);
+    DevicePool pool(alike(1, echo_worker()), {});
     run_batches(
         make_rows(60), {.batch_size = 8, .decode_workers = workers},
         [&](const ClipRequest& request) {
@@ -144,7 +146,7 @@ TEST(BatchPipeline, DecodesAsManyAtOnceAsAllowedAndNoMore) {
 TEST(BatchPipeline, HoldsABoundedNumberOfBatches) {
   std::atomic<std::int64_t> decoded = 0, ahead = 0;
   std::int64_t written = 0;
-  DevicePool pool({echo_worker()}, 3, 2);
+  DevicePool pool(alike(1, echo_worker()), {.queue_limit = 3, .batch_size = 2});
   run_batches(
       make_rows(80), {.batch_size = 2, .decode_workers = 4, .max_batches_in_flight = 3},
       [&](const ClipRequest& request) {
@@ -165,7 +167,7 @@ TEST(BatchPipeline, HoldsABoundedNumberOfBatches) {
 TEST(BatchPipeline, StopsFromOutsideAndWritesWhatWasBegun) {
   std::atomic<int> decoded = 0;
   std::int64_t written = 0;
-  DevicePool pool({echo_worker()}, 4, 4);
+  DevicePool pool(alike(1, echo_worker()), {});
   const PipelineCounts counts = run_batches(
       make_rows(1000), {.batch_size = 4, .decode_workers = 2},
       [&](const ClipRequest& request) {
@@ -186,7 +188,7 @@ TEST(BatchPipeline, StopsFromOutsideAndWritesWhatWasBegun) {
 
 TEST(BatchPipeline, StopsAtTheSameRowWhenTheWriterHasEnough) {
   for (const int workers : {1, 4}) {
-    DevicePool pool({echo_worker()}, 4, 4);
+    DevicePool pool(alike(1, echo_worker()), {});
     std::int64_t last = -1;
     const PipelineCounts counts = run_batches(
         make_rows(200), {.batch_size = 4, .decode_workers = workers}, decode_one, pool,
@@ -205,7 +207,7 @@ TEST(BatchPipeline, EndsWithTheErrorOfAnyStage) {
   const auto rows = make_rows(50);
   const auto write_all = [](const RowOutcome&) { return true; };
   {
-    DevicePool pool({echo_worker()}, 4, 4);
+    DevicePool pool(alike(1, echo_worker()), {});
     EXPECT_THROW(run_batches(
                      rows, {}, decode_one, pool,
                      [](const RowOutcome& row) -> bool {
@@ -216,16 +218,17 @@ TEST(BatchPipeline, EndsWithTheErrorOfAnyStage) {
                  SystemError);
   }
   {
-    DevicePool pool({[] {
-                      return [](std::span<const Clip>) -> Outcomes {
-                        throw SystemError("device lost");
-                      };
-                    }},
-                    4, 4);
+    DevicePool pool(alike(2,
+                          [] {
+                            return [](std::span<const Clip>, std::size_t) -> Outcomes {
+                              throw DeviceLost("unspecified launch failure");
+                            };
+                          }),
+                    {});
     EXPECT_THROW(run_batches(rows, {}, decode_one, pool, write_all, never), SystemError);
   }
   {
-    DevicePool pool({echo_worker()}, 4, 4);
+    DevicePool pool(alike(1, echo_worker()), {});
     EXPECT_THROW(
         run_batches(
             rows, {},
@@ -236,7 +239,7 @@ TEST(BatchPipeline, EndsWithTheErrorOfAnyStage) {
 }
 
 TEST(BatchPipeline, TakesNoRowsAtAll) {
-  DevicePool pool({echo_worker()}, 4, 4);
+  DevicePool pool(alike(1, echo_worker()), {});
   const PipelineCounts counts = run_batches(
       {}, {}, decode_one, pool, [](const RowOutcome&) { return true; }, never);
   EXPECT_EQ(counts.done + counts.failed + counts.given_up, 0);

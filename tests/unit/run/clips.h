@@ -38,6 +38,13 @@ inline RowExplanation echo(std::span<const Clip> row) {
   return results;
 }
 
+/// Workers of a pool that are all alike.
+inline std::vector<DeviceWorker> alike(std::size_t count, const WorkerFactory& make) {
+  std::vector<DeviceWorker> workers;
+  for (std::size_t i = 0; i < count; ++i) workers.push_back({fmt::format("device{}", i), make});
+  return workers;
+}
+
 /// Calls `explain` for each row among the clips.
 template <class Explain>
 Outcomes by_row(std::span<const Clip> clips, Explain explain) {

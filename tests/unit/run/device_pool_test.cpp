@@ -2,24 +2,27 @@
 
 #include <atomic>
 #include <latch>
-#include <set>
+#include <random>
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "pipeline/run/batch_pipeline.h"
 #include "stages/core/errors.h"
 #include "tests/unit/run/clips.h"
 
 namespace cfp {
 namespace {
 
+using test::alike;
 using test::by_row;
 using test::echo;
 using test::make_clip;
 using test::make_rows;
+using testing::HasSubstr;
 
 ExplainFunction echo_all() {
-  return [](std::span<const Clip> clips) { return by_row(clips, echo); };
+  return [](std::span<const Clip> clips, std::size_t) { return by_row(clips, echo); };
 }
 
 ClipBatch batch_of(const std::vector<int>& sizes) {
@@ -31,59 +34,35 @@ ClipBatch batch_of(const std::vector<int>& sizes) {
   return clips;
 }
 
-TEST(DevicePool, CutsABatchBySizeAndNeverAboveTheLimit) {
-  std::vector<std::vector<std::int64_t>> calls;
-  const ExplainFunction noting = [&](std::span<const Clip> clips) {
-    calls.emplace_back();
-    for (const Clip& clip : clips) calls.back().push_back(clip.frames.length);
-    return echo_all()(clips);
-  };
-  const Outcomes outcomes = explain_by_size(*batch_of({1, 1, 1, 2, 2, 1}), 2, noting);
-  EXPECT_EQ(calls, (std::vector<std::vector<std::int64_t>>{{1, 1}, {1}, {2, 2}, {1}}));
-  ASSERT_EQ(outcomes.size(), 6u);
-  for (std::size_t i = 0; i < outcomes.size(); ++i) {
-    EXPECT_EQ(std::get<0>(outcomes[i]).at(0).row, static_cast<std::int64_t>(i));
+/// Notices of a pool, kept.
+class Notices {
+ public:
+  NoticeFunction keep() {
+    return [this](const DeviceNotice& notice) {
+      const std::lock_guard lock(mutex_);
+      all_.push_back(notice);
+    };
   }
-}
-
-TEST(DevicePool, NeverCutsARowOfSeveralViews) {
-  std::vector<std::vector<std::pair<std::int64_t, int>>> calls;
-  const ExplainFunction noting = [&](std::span<const Clip> clips) {
-    calls.emplace_back();
-    for (const Clip& clip : clips) calls.back().emplace_back(clip.request.row, clip.view);
-    return echo_all()(clips);
-  };
-  std::vector<Clip> clips;
-  const std::vector<int> views{2, 2, 3, 7, 1};
-  const auto rows = make_rows(5);
-  for (std::size_t row = 0; row < rows.size(); ++row) {
-    for (int view = 0; view < views[row]; ++view) clips.push_back(make_clip(rows[row], view));
+  std::vector<DeviceNotice> all() const {
+    const std::lock_guard lock(mutex_);
+    return all_;
   }
-  const Outcomes outcomes = explain_by_size(clips, 5, noting);
-  ASSERT_EQ(calls.size(), 4u);
-  EXPECT_EQ(calls[0].size(), 4u);  // two rows; the third would make seven
-  EXPECT_EQ(calls[1].size(), 3u);
-  EXPECT_EQ(calls[2].size(), 7u);  // more than a batch: the worker cuts it
-  EXPECT_EQ(calls[3].size(), 1u);
-  ASSERT_EQ(outcomes.size(), 5u);
-  EXPECT_EQ(std::get<0>(outcomes[3]).size(), 7u);
-}
 
-TEST(DevicePool, NoticesAMissingOutcome) {
-  const ExplainFunction forgetful = [](std::span<const Clip>) { return Outcomes(); };
-  EXPECT_THROW(explain_by_size(*batch_of({1}), 1, forgetful), std::logic_error);
-}
+ private:
+  mutable std::mutex mutex_;
+  std::vector<DeviceNotice> all_;
+};
 
 TEST(DevicePool, WorksOnAllWorkersAtOnce) {
   // Each worker waits for the other: with one thread this would never end.
   std::latch both(2);
   const WorkerFactory factory = [&] {
-    return [&](std::span<const Clip> clips) {
+    return [&](std::span<const Clip> clips, std::size_t) {
       both.arrive_and_wait();
-      return echo_all()(clips);
+      return by_row(clips, echo);
     };
   };
-  DevicePool pool({factory, factory}, 4, 1);
+  DevicePool pool(alike(2, factory), {});
   auto first = pool.submit(batch_of({1})), second = pool.submit(batch_of({1}));
   EXPECT_EQ(first.get().size(), 1u);
   EXPECT_EQ(second.get().size(), 1u);
@@ -96,23 +75,44 @@ TEST(DevicePool, ReturnsFromItsConstructorWhenAllAreReady) {
     ++ready;
     return echo_all();
   };
-  const DevicePool pool({slow, slow, slow}, 1, 1);
+  const DevicePool pool(alike(3, slow), {});
   EXPECT_EQ(ready, 3);
 }
 
-TEST(DevicePool, ThrowsWhatAFactoryThrows) {
-  const WorkerFactory broken = []() -> ExplainFunction { throw SystemError("no such device"); };
-  EXPECT_THROW(DevicePool({echo_all, broken}, 1, 1), SystemError);
+TEST(DevicePool, ADeviceThatCannotStartIsNamedAndEndsTheOthers) {
+  std::atomic<int> alive = 0;
+  struct Counted {
+    std::atomic<int>& alive;
+    explicit Counted(std::atomic<int>& count) : alive(count) { ++alive; }
+    ~Counted() { --alive; }
+  };
+  const WorkerFactory good = [&]() -> ExplainFunction {
+    auto counted = std::make_shared<Counted>(alive);
+    return [counted](std::span<const Clip> clips, std::size_t) { return by_row(clips, echo); };
+  };
+  const auto broken = []() -> ExplainFunction {
+    throw DeviceOutOfMemory("no room for the network");
+  };
+  try {
+    const DevicePool pool({{"cuda:0", good}, {"cuda:1", broken}, {"cuda:2", good}}, {});
+    FAIL() << "started";
+  } catch (const SystemError& error) {
+    EXPECT_STREQ(error.what(), "cuda:1 cannot start: no room for the network");
+  }
+  EXPECT_EQ(alive, 0) << "a worker goes on behind a pool that never was";
+  const auto bug = []() -> ExplainFunction { throw std::out_of_range("a bug"); };
+  EXPECT_THROW(DevicePool({{"cpu", bug}}, {}), std::out_of_range);
 }
 
 TEST(DevicePool, HandsErrorsThroughTheFutureAndGoesOn) {
-  DevicePool pool({[] {
-                    return [](std::span<const Clip> clips) {
-                      if (clips[0].frames.length == 2) throw SystemError("out of memory");
-                      return echo_all()(clips);
-                    };
-                  }},
-                  4, 1);
+  DevicePool pool(alike(1,
+                        [] {
+                          return [](std::span<const Clip> clips, std::size_t) {
+                            if (clips[0].frames.length == 2) throw SystemError("no such kernel");
+                            return by_row(clips, echo);
+                          };
+                        }),
+                  {});
   auto bad = pool.submit(batch_of({2}));
   auto good = pool.submit(batch_of({1}));
   EXPECT_THROW(bad.get(), SystemError);
@@ -121,13 +121,14 @@ TEST(DevicePool, HandsErrorsThroughTheFutureAndGoesOn) {
 
 TEST(DevicePool, HoldsSubmittersBackWhenTheQueueIsFull) {
   std::latch go(1);
-  DevicePool pool({[&] {
-                    return [&](std::span<const Clip> clips) {
-                      go.wait();
-                      return echo_all()(clips);
-                    };
-                  }},
-                  1, 1);
+  DevicePool pool(alike(1,
+                        [&] {
+                          return [&](std::span<const Clip> clips, std::size_t) {
+                            go.wait();
+                            return by_row(clips, echo);
+                          };
+                        }),
+                  {.queue_limit = 1});
   std::atomic<int> submitted = 0;
   std::vector<std::future<Outcomes>> outcomes;
   std::jthread submitter([&] {
@@ -148,13 +149,14 @@ TEST(DevicePool, GivesWaitingBatchesUpWhenItGoes) {
   std::latch go(1);
   std::future<Outcomes> waiting;
   {
-    DevicePool pool({[&] {
-                      return [&](std::span<const Clip> clips) {
-                        go.wait();
-                        return echo_all()(clips);
-                      };
-                    }},
-                    4, 1);
+    DevicePool pool(alike(1,
+                          [&] {
+                            return [&](std::span<const Clip> clips, std::size_t) {
+                              go.wait();
+                              return by_row(clips, echo);
+                            };
+                          }),
+                    {});
     auto in_work = pool.submit(batch_of({1}));
     waiting = pool.submit(batch_of({1}));
     std::jthread later([&] {
@@ -168,6 +170,101 @@ TEST(DevicePool, GivesWaitingBatchesUpWhenItGoes) {
   } catch (const std::future_error& error) {
     EXPECT_EQ(error.code(), std::future_errc::broken_promise);
   }
+}
+
+/// A worker that is lost in its n-th call, from 1, after it has done its work.
+DeviceWorker lost_in_call(const std::string& device, int n) {
+  return {device, [n]() -> ExplainFunction {
+            auto calls = std::make_shared<int>(0);
+            return [n, calls](std::span<const Clip> clips, std::size_t) {
+              Outcomes outcomes = by_row(clips, echo);
+              if (++*calls == n) throw DeviceLost("unspecified launch failure");
+              return outcomes;
+            };
+          }};
+}
+
+TEST(DevicePool, ABatchOfALostDeviceIsDoneByAnother) {
+  Notices notices;
+  std::latch started(1);
+  const WorkerFactory patient = [&]() -> ExplainFunction {
+    return [&](std::span<const Clip> clips, std::size_t) {
+      started.wait();  // so that the other one takes the first batch
+      return by_row(clips, echo);
+    };
+  };
+  DevicePool pool({lost_in_call("cuda:1", 1), {"cuda:0", patient}}, {.notice = notices.keep()});
+  std::vector<std::future<Outcomes>> outcomes;
+  for (int i = 0; i < 3; ++i) outcomes.push_back(pool.submit(batch_of({1, 1})));
+  while (notices.all().empty()) std::this_thread::yield();
+  started.count_down();
+  for (auto& each : outcomes) EXPECT_EQ(each.get().size(), 2u);
+  ASSERT_EQ(notices.all().size(), 1u);
+  EXPECT_EQ(describe(notices.all()[0]),
+            "cuda:1 is lost, its batch is done again by the 1 replica(s) that are left: "
+            "unspecified launch failure");
+}
+
+TEST(DevicePool, WithoutADeviceEveryBatchIsAnError) {
+  DevicePool pool({lost_in_call("cuda:0", 2), lost_in_call("cuda:1", 2)}, {.queue_limit = 1});
+  // More than fit the queue: nobody may wait for ever, either.
+  int done = 0, failed = 0;
+  for (int i = 0; i < 12; ++i) {
+    std::future<Outcomes> outcome = pool.submit(batch_of({1}));
+    try {
+      done += static_cast<int>(outcome.get().size());
+    } catch (const SystemError& error) {
+      ++failed;
+      EXPECT_THAT(error.what(), HasSubstr("no device is left"));
+      EXPECT_THAT(error.what(), HasSubstr("unspecified launch failure"));
+    }
+  }
+  EXPECT_EQ(done, 2);
+  EXPECT_EQ(failed, 10);
+}
+
+// Whatever fails when: the rows that are written are the same, in the same order, each once.
+TEST(DevicePool, RowsAreTheSameWhateverFails) {
+  const auto rows = make_rows(200);
+  const unsigned seed = std::random_device()();
+  SCOPED_TRACE(seed);
+  std::mt19937 random(seed);
+  for (int turn = 0; turn < 20; ++turn) {
+    Notices notices;
+    std::vector<DeviceWorker> workers = {
+        {"cuda:0", echo_all},
+        lost_in_call("cuda:1", 1 + static_cast<int>(random() % 9)),
+        lost_in_call("cuda:2", 1 + static_cast<int>(random() % 9)),
+        {"cuda:3", [limit = 1 + random() % 4]() -> ExplainFunction {
+           return [limit](std::span<const Clip> clips, std::size_t) {
+             if (clips.size() > limit) throw DeviceOutOfMemory("tried to allocate");
+             return by_row(clips, echo);
+           };
+         }}};
+    std::ranges::shuffle(workers, random);
+    DevicePool pool(std::move(workers), {.batch_size = 5, .notice = notices.keep()});
+    std::vector<std::int64_t> written;
+    const PipelineCounts counts = run_batches(
+        rows, {.batch_size = 5, .decode_workers = 3},
+        [](const ClipRequest& request) { return std::vector<Clip>{make_clip(request)}; }, pool,
+        [&](const RowOutcome& row) {
+          written.push_back(row.results.at(0).row);
+          return true;
+        },
+        [] { return false; });
+    EXPECT_EQ(counts.done, 200);
+    EXPECT_EQ(counts.failed + counts.given_up, 0);
+    ASSERT_EQ(written.size(), 200u);
+    for (std::size_t i = 0; i < written.size(); ++i) {
+      EXPECT_EQ(written[i], static_cast<std::int64_t>(i));
+    }
+  }
+}
+
+TEST(DevicePool, WhatANoticeThrowsEndsTheBatch) {
+  DevicePool pool({lost_in_call("cuda:0", 1), lost_in_call("cuda:1", 1)},
+                  {.notice = [](const DeviceNotice&) { throw SystemError("disk full"); }});
+  EXPECT_THROW(pool.submit(batch_of({1})).get(), SystemError);
 }
 
 }  // namespace

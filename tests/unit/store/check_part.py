@@ -2,7 +2,8 @@
 
     check_part.py PART EXPECTED.json
 
-Numbers are compared exactly: what is stored must be what was given.
+Numbers are compared exactly: what is stored must be what was given. Those that are stored as steps of
+a range are off by half a step at most; an edge, which keeps one at least, by a whole one.
 """
 
 import json
@@ -33,6 +34,15 @@ def check_relevance(group, row, target, want, what):
             assert field not in group, f"{what} {field}: stored, though empty"
 
 
+def check_steps(dataset, which, low, high, want, off):
+    steps = dataset.attrs["steps"]
+    assert dataset.dtype == {255: np.uint8, 65535: np.uint16}[steps], dataset.dtype
+    assert f"/ {steps}" in dataset.attrs["unit"], dataset.attrs["unit"]
+    value = np.float64(low) + dataset[which] / np.float64(steps) * (np.float64(high) - low)
+    # 1e-6: of float32 in the writer's arithmetic
+    assert np.all(np.abs(value - want) <= (off / steps + 1e-6) * (high - low)), dataset.name
+
+
 def check_layer(part, row, target, want):
     index = list(text(part["layers/name"])).index(want["name"])
     name = text(part["layers/group"])[index]
@@ -48,14 +58,21 @@ def check_layer(part, row, target, want):
     assert edges["kernel"].dtype == np.uint16 and edges["channel"].dtype == np.uint16
     check_equal(edges["kernel"][begin:end], [e[0] for e in want["edges"]], name + " edges")
     check_equal(edges["channel"][begin:end], [e[1] for e in want["edges"]], name + " edges")
-    check_equal(edges["score"][begin:end], np.array([e[2] for e in want["edges"]], np.float32),
-                name + " edges")
+    scores = np.array([e[2] for e in want["edges"]], np.float32)
+    if "steps" in edges["score"].attrs:
+        check_steps(edges["score"], slice(begin, end), 0, edges["largest"][row, target], scores, 1)
+    else:
+        check_equal(edges["score"][begin:end], scores, name + " edges")
     tube = part["tubes"][name]
-    values = tube["values"][row, target]
-    check_equal(values, np.array(want["tube"], np.float32).reshape(values.shape), name + " tube")
-    check_equal(part["layers/tube_shape"][index], values.shape, name + " tube shape")
-    assert tube["minimum"][row, target] == values.min()
-    assert tube["maximum"][row, target] == values.max()
+    low, high = tube["minimum"][row, target], tube["maximum"][row, target]
+    shape = tube["values"].shape[2:]
+    wanted = np.array(want["tube"], np.float32).reshape(shape)
+    check_equal(part["layers/tube_shape"][index], shape, name + " tube shape")
+    assert low == wanted.min() and high == wanted.max()
+    if "steps" in tube["values"].attrs:
+        check_steps(tube["values"], (row, target), low, high, wanted, 0.5)
+    else:
+        check_equal(tube["values"][row, target], wanted, name + " tube")
 
 
 def check_clip(part, row, want):

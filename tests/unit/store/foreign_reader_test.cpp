@@ -77,7 +77,7 @@ struct Written {
 };
 
 Written write_example(const test::TemporaryFolder& folder, int clips,
-                      const test::ExampleShape& shape) {
+                      const test::ExampleShape& shape, const StoreOptions& options = {}) {
   const PartHeader header{.name = "demo ü",
                           .config = "a: 1\nb: 'two'\n",
                           .config_hash = "01ab",
@@ -90,9 +90,9 @@ Written write_example(const test::TemporaryFolder& folder, int clips,
                           .random_weights = true,
                           .class_names = {"a", "ü, \"b\""},
                           .versions = {{"cfp", "0.1.0"}}};
-  PartWriter part(folder / "part.h5", header);
+  PartWriter part(folder / "part.h5", header, options);
   Json json;
-  json["header"] = {{"format", "cfp part"},        {"schema_version", 1},
+  json["header"] = {{"format", "cfp part"},        {"schema_version", 2},
                     {"name", header.name},         {"config", header.config},
                     {"config_hash", "01ab"},       {"manifest_hash", "23cd"},
                     {"weights_hash", "45ef"},      {"network", "i3d"},
@@ -138,6 +138,20 @@ INSTANTIATE_TEST_SUITE_P(Shapes, ForeignReader,
                                          std::pair{2, test::ExampleShape{.targets = 3}},
                                          // Past one chunk of rows (64).
                                          std::pair{70, test::ExampleShape{.kernels = 6}}));
+
+TEST(ForeignReader, H5pyFindsNumbersThatAreStoredAsSteps) {
+  const std::string python = test::python_with("h5py", CFP_SOURCE_DIR);
+  CFP_SKIP_WITHOUT_PYTHON(python, "h5py");
+  for (const StoredAs stored : {StoredAs::kUInt16, StoredAs::kUInt8}) {
+    const test::TemporaryFolder folder;
+    const Written written = write_example(
+        folder, 3, {.targets = 2}, {.tube_values = stored, .edge_scores = StoredAs::kUInt16});
+    const test::CommandResult result =
+        test::run_command(python + " " CFP_SOURCE_DIR "/tests/unit/store/check_part.py " +
+                          written.part + " " + written.json);
+    EXPECT_EQ(result.output, "equal\n");
+  }
+}
 
 TEST(ForeignReader, H5dumpReadsTheWholeFile) {
   if (test::run_command("h5dump --version").exit_code != 0) {

@@ -59,6 +59,14 @@ def one_layer_more(part):
     part["layers/name"].resize((9,))
 
 
+def edges_of_no_range(part):
+    part["pyramid/fc/edges/score"].attrs["steps"] = np.int32(65535)
+
+
+def tubes_of_no_steps(part):
+    part["tubes/fc/values"].attrs["steps"] = np.int32(-1)
+
+
 def layer_without_group(part):
     part["layers/group"][0] = "not there"
 
@@ -127,7 +135,7 @@ def unknown_reason(part):
 
 
 def another_version(part):
-    part.attrs["schema_version"] = np.int32(2)
+    part.attrs["schema_version"] = np.int32(3)
 
 
 def version_as_text(part):
