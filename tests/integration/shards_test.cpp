@@ -49,6 +49,18 @@ TEST_F(Shards, AnyNumberGivesTheSameAsARunInOnePiece) {
   }
 }
 
+// What a run computed and what its parts hold of it differ; tables and page are of the latter.
+TEST_F(Shards, OfRoundedNumbersGiveTheSameTablesAndPage) {
+  const std::vector<std::string> rounded = {"output.tubes=uint8", "output.edge_scores=uint16"};
+  ASSERT_EQ(cfp(clips_.run("rounded", rounded)).exit_code, 0);
+  for (const int i : {0, 1}) ASSERT_EQ(run_shard("rounded2", i, 2, rounded).exit_code, 0);
+  ASSERT_EQ(cfp({"merge", "rounded2", "-q"}).exit_code, 0);
+  const CommandResult compared = run_command(fmt::format(
+      "{} {}/tests/integration/compare_runs.py {} {} --rows", python_with("h5py", CFP_SOURCE_DIR),
+      CFP_SOURCE_DIR, (clips_ / "rounded").string(), (clips_ / "rounded2").string()));
+  EXPECT_EQ(compared.output, "equal\n");
+}
+
 TEST_F(Shards, MergeNamesWhatIsMissingAndStatusShowsIt) {
   ASSERT_EQ(run_shard("some", 2, 5).exit_code, 0);
   ASSERT_EQ(run_shard("some", 0, 5).exit_code, 0);
