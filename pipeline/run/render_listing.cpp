@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <iterator>
 #include <utility>
 
 #include <fmt/format.h>
@@ -72,9 +73,9 @@ void RenderListing::write() const {
   OutputFile file(path());
   file.write(fmt::format("{}\n", fmt::join(kColumns, ",")));
   for (const auto& [name, fields] : lines_) {
-    std::string line;
-    for (const std::string& field : fields) line += (line.empty() ? "" : ",") + csv_field(field);
-    file.write(line + '\n');
+    std::vector<std::string> cells;
+    std::ranges::transform(fields, std::back_inserter(cells), csv_field);
+    file.write(fmt::format("{}\n", fmt::join(cells, ",")));
   }
   file.finish();
 }

@@ -13,8 +13,7 @@ endif()
 if(CFP_BUILD_FUZZERS)
   target_compile_options(cfp_options INTERFACE -fsanitize=fuzzer-no-link)
 endif()
-# LibTorch's headers bring their own fmt; header-only keeps the two from meeting at link time.
-target_link_libraries(cfp_options INTERFACE fmt::fmt-header-only Threads::Threads)
+target_link_libraries(cfp_options INTERFACE fmt::fmt Threads::Threads)
 
 function(cfp_add_room name)
   cmake_parse_arguments(ROOM "" "" "SOURCES;USES;PRIVATE_USES" ${ARGN})

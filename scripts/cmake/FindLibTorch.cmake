@@ -43,6 +43,9 @@ if(LibTorch_FOUND AND NOT TARGET LibTorch::LibTorch)
   target_include_directories(LibTorch::LibTorch SYSTEM INTERFACE
                              ${LibTorch_INCLUDE_DIR}
                              ${LibTorch_INCLUDE_DIR}/torch/csrc/api/include)
+  # LibTorch's headers bring their own fmt without its library. Where they are seen, fmt is compiled
+  # into each file, which costs seconds: so only targets that need these headers should link this.
+  target_compile_definitions(LibTorch::LibTorch INTERFACE FMT_HEADER_ONLY=1)
   set(_libraries ${LibTorch_torch_LIBRARY} ${LibTorch_torch_cpu_LIBRARY} ${LibTorch_c10_LIBRARY})
   if(LibTorch_torch_cuda_LIBRARY AND LibTorch_c10_cuda_LIBRARY)
     # Nothing in our sources names a symbol of the CUDA library; it registers its kernels when it

@@ -1,5 +1,6 @@
 #include "stages/decode/frame_converter.h"
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
 

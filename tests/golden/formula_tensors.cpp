@@ -1,5 +1,6 @@
 #include "tests/golden/formula_tensors.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <functional>

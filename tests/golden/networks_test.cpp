@@ -1,6 +1,7 @@
 // The six networks against their original code: logits and what enters and leaves every layer.
 //
 // Every JSON file of the folder is a set of cases; the weights and inputs come from a formula.
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <map>

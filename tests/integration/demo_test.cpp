@@ -1,4 +1,5 @@
 // The demos as they are shipped: their networks against the script that trained them.
+#include <algorithm>
 #include <cmath>
 #include <map>
 #include <regex>

@@ -1,4 +1,5 @@
 // Several devices, and too little memory on them: the results do not tell.
+#include <algorithm>
 #include <chrono>
 #include <cmath>
 #include <thread>

@@ -1,4 +1,6 @@
 // Whole runs through the program, on real clips and on tiny ones.
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

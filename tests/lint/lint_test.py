@@ -120,7 +120,13 @@ class LintTest(unittest.TestCase):
     def test_lists_headers_without_libtorch_also_through_others(self):
         self.write("low/tensor.h", HEADER + "#include <ATen/core/Tensor.h>\n")
         self.write("low/through.h", HEADER + '#include "low/tensor.h"\n')
-        self.assertEqual(lint.plain_headers(self.root), ["low/plain.h"])
+        self.assertEqual(lint.lone_headers(self.root), ["low/plain.h"])
+
+    def test_lists_no_header_that_is_the_first_of_its_source(self):
+        self.write("low/plain.cpp", '// Why.\n#include "low/plain.h"\n\n#include <vector>\n')
+        self.assertEqual(lint.lone_headers(self.root), [])
+        self.write("low/plain.cpp", '#include <vector>\n\n#include "low/plain.h"\n')
+        self.assertEqual(lint.lone_headers(self.root), ["low/plain.h"])
 
 
 if __name__ == "__main__":

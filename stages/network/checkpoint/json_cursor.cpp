@@ -1,5 +1,6 @@
 #include "stages/network/checkpoint/json_cursor.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include <fmt/format.h>

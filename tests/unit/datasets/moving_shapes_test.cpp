@@ -1,5 +1,6 @@
 #include "datasets/moving_shapes.h"
 
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <optional>

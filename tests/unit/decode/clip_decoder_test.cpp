@@ -1,5 +1,6 @@
 #include "stages/decode/clip_decoder.h"
 
+#include <algorithm>
 #include <thread>
 
 #include <gmock/gmock.h>

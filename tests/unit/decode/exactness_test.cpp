@@ -1,5 +1,6 @@
 // Skipping and jumping must not change a byte; and what comes out must be what FFmpeg's own program
 // gives.
+#include <algorithm>
 #include <cstdio>
 #include <map>
 #include <memory>

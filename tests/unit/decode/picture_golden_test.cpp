@@ -1,5 +1,6 @@
 // Pictures that Pillow wrote, against what Pillow (libjpeg, libpng) decodes of them; made by
 // make_pictures.py.
+#include <algorithm>
 #include <cmath>
 #include <filesystem>
 #include <fstream>

@@ -1,5 +1,6 @@
 #include "stages/decode/resize.h"
 
+#include <algorithm>
 #include <numeric>
 
 #include <gmock/gmock.h>

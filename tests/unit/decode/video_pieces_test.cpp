@@ -1,6 +1,7 @@
 // Folders of pieces of a long video.
 #include "stages/decode/video_pieces.h"
 
+#include <algorithm>
 #include <filesystem>
 #include <fstream>
 #include <numeric>

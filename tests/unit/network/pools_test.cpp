@@ -1,4 +1,5 @@
 // Maximum and average pools: both bodies against loops that follow the definition word by word.
+#include <algorithm>
 #include <limits>
 
 #include <ATen/TensorOperators.h>

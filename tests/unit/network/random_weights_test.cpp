@@ -1,5 +1,6 @@
 #include "stages/network/random_weights.h"
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
 #include <string>

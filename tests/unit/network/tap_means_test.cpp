@@ -1,6 +1,7 @@
 // What taps see on average, against LibTorch's convolution with one tap of a window set to 1.
 #include "stages/network/tap_means.h"
 
+#include <algorithm>
 #include <array>
 #include <random>
 

@@ -1,5 +1,6 @@
 #include "tests/unit/network/tensor_helpers.h"
 
+#include <algorithm>
 #include <cmath>
 
 #include <ATen/Parallel.h>

@@ -1,5 +1,6 @@
 #include "results/report/overlay.h"
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 #include <limits>

@@ -1,5 +1,7 @@
 #include "results/report/strip.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,5 +1,7 @@
 #include "pipeline/run/device_batches.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 

@@ -1,5 +1,6 @@
 #include "pipeline/run/device_pool.h"
 
+#include <algorithm>
 #include <atomic>
 #include <latch>
 #include <random>

@@ -1,5 +1,7 @@
 #include "results/statistics/run_statistics.h"
 
+#include <algorithm>
+
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>

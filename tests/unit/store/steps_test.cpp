@@ -1,6 +1,7 @@
 // Numbers stored as steps of a range: how far off they are, and what they cost.
 #include "results/store/steps.h"
 
+#include <algorithm>
 #include <cmath>
 #include <limits>
 
