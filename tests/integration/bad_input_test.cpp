@@ -40,7 +40,8 @@ TEST_F(BadInput, TheGoodConfigIsGood) {
 
 TEST_F(BadInput, CommandLine) {
   expect({}, 2, "subcommand is required");
-  expect({"rnu"}, 2, "no verb is called 'rnu' (did you mean 'run'?); there are: run, check");
+  expect({"rnu"}, 2,
+         "no verb is called 'rnu' (did you mean 'run'?); there are: run, sweep, submit, check");
   expect({"run"}, 2, "config is required");
   expect({"run", "good.yaml", "--fast"}, 2, "--fast");
   expect({"run", "good.yaml", "explain.depth"}, 2, "'explain.depth': expected key=value");

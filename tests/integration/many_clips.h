@@ -37,8 +37,12 @@ class ManyClips {
   /// @return what differs; empty: nothing
   std::string difference(const std::string& work_dir, const std::string& option = "") const;
 
-  /// One for all tests of a program.
+  /// One for all tests of a program, in a folder of its own; its clips and the undisturbed run are
+  /// those of the folder that CFP_MANY_CLIPS names, else made anew.
   static const ManyClips& get();
+
+  /// Makes clips, config and undisturbed run in a folder; what is there goes.
+  static void make(const std::filesystem::path& folder);
 
  private:
   ManyClips();
