@@ -3,7 +3,8 @@
 Talks over standard input and output: first a line with the network and the input's size as JSON, then
 one line for each forward that is wanted; answers each with its milliseconds. With `backward`
 instead of `forward`, the gradients of all activations are taken by autograd as well; with
-`back_step` the answer is what one kernel costs when the pyramid is walked kernel by kernel.
+`back_step` the answer is what one kernel costs when the pyramid is walked kernel by kernel; with
+`pipeline` what all files of the first line take, from the disk to logits (python_pipeline.py).
 """
 import json
 import sys
@@ -54,6 +55,14 @@ def run_node(node, x, weights):
     raise ValueError(f"node {name}: no operation is called {op}")
 
 
+def forward(nodes, clips, weights):
+    """The value of every node."""
+    values = [clips]
+    for node in nodes[1:]:
+        values.append(run_node(node, [values[i] for i in node["inputs"]], weights))
+    return values
+
+
 def make_weights(nodes):
     generator = torch.Generator().manual_seed(1)
     weights = {}
@@ -98,21 +107,30 @@ def main():
     nodes = setup["nodes"]
     weights = make_weights(nodes)
     clip = torch.randn(1, 3, *setup["size"])
+    batches = None
+    if "clips" in setup:
+        from python_pipeline import batches_of_clips
+        batches = batches_of_clips(setup["clips"], setup["size"][0])
     print("ready", flush=True)
     for line in sys.stdin:
-        backward = line.strip() == "backward"
-        if line.strip() == "back_step":
+        task = line.strip()
+        start = clock()
+        if task == "back_step":
             with torch.no_grad():
                 print(back_step(nodes, values, weights, clock), flush=True)
             continue
-        start = clock()
-        with torch.set_grad_enabled(backward):
-            values = [clip.clone().requires_grad_(backward)]
-            for node in nodes[1:]:
-                values.append(run_node(node, [values[i] for i in node["inputs"]], weights))
-            if backward:
-                torch.autograd.grad(values[-1][0, 0], values[:-1], allow_unused=True)
+        if task == "pipeline":
+            with torch.inference_mode():
+                for batch in batches:
+                    forward(nodes, batch, weights)[-1].argmax(1).tolist()
+        else:
+            backward = task == "backward"
+            with torch.set_grad_enabled(backward):
+                values = forward(nodes, clip.clone().requires_grad_(backward), weights)
+                if backward:
+                    torch.autograd.grad(values[-1][0, 0], values[:-1], allow_unused=True)
         print((clock() - start) * 1e3, flush=True)
 
 
-main()
+if __name__ == "__main__":
+    main()

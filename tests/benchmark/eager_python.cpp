@@ -11,6 +11,25 @@ namespace {
 
 using nlohmann::json;
 
+/// A network gets pixel * scale + offset, channel by channel.
+json describe(const PythonClips& clips) {
+  const PreprocessOptions& steps = clips.preprocess;
+  json scale = json::array(), offset = json::array();
+  for (std::size_t c = 0; c < 3; ++c) {
+    scale.push_back((steps.range_max - steps.range_min) / 255 / steps.std[c]);
+    offset.push_back((steps.range_min - steps.mean[c]) / steps.std[c]);
+  }
+  return {{"files", clips.files},
+          {"frame_interval", clips.frame_interval},
+          {"batch_size", clips.batch_size},
+          {"workers", clips.workers},
+          {"resize", steps.resize},
+          {"keeps_aspect", steps.resize_mode == ResizeMode::kShortSide},
+          {"crop", steps.crop},
+          {"scale", scale},
+          {"offset", offset}};
+}
+
 json describe(const NetworkGraph& graph, const Triple& size, const EagerOptions& options) {
   json nodes = json::array();
   const auto specs = tensor_specs(graph);
@@ -49,10 +68,12 @@ json describe(const NetworkGraph& graph, const Triple& size, const EagerOptions&
     }
     nodes.push_back(std::move(out));
   }
-  return {{"nodes", nodes},
-          {"size", size},
-          {"threads", options.threads},
-          {"cpu_time", options.cpu_time}};
+  json setup{{"nodes", nodes},
+             {"size", size},
+             {"threads", options.threads},
+             {"cpu_time", options.cpu_time}};
+  if (options.clips) setup["clips"] = describe(*options.clips);
+  return setup;
 }
 
 }  // namespace

@@ -4,15 +4,28 @@
 
 #include <cstdio>
 #include <memory>
+#include <optional>
 #include <string>
+#include <vector>
 
+#include "stages/core/preprocess.h"
 #include "stages/network/graph.h"
 
 namespace cfp::benchmark {
 
+/// What a usual pipeline of DataLoader and OpenCV reads.
+struct PythonClips {
+  std::vector<std::string> files;
+  PreprocessOptions preprocess;
+  int frame_interval = 1;
+  int batch_size = 4;
+  int workers = 1;  ///< processes that decode
+};
+
 struct EagerOptions {
   int threads = 1;
-  bool cpu_time = false;  ///< processor time instead of wall time
+  bool cpu_time = false;             ///< processor time instead of wall time
+  std::optional<PythonClips> clips;  ///< for pipeline()
 };
 
 class EagerPython {
@@ -32,6 +45,8 @@ class EagerPython {
   /// @return milliseconds a kernel of the back-step as one would write it in Python: the activation
   ///         pooled and the row scored anew for each kernel, over some kernels of every layer
   double back_step() { return ask("back_step"); }
+  /// @return milliseconds from the first file of EagerOptions::clips to the logits of the last
+  double pipeline() { return ask("pipeline"); }
 
  private:
   double ask(const char* what);

@@ -7,6 +7,30 @@
 #include "stages/core/memory.h"
 #include "stages/network/builders.h"
 #include "tests/benchmark/explain_benchmark.h"
+#include "tests/benchmark/pipeline_benchmark.h"
+
+namespace cfp::benchmark {
+namespace {
+
+void add_pipeline(CLI::App& app, const char* name, const char* what,
+                  void (*body)(const PipelineSettings&), PipelineSettings& settings) {
+  CLI::App* command = app.add_subcommand(name, what);
+  command->add_option("networks", settings.networks, "architectures; default: resnet50_3d mfnet3d");
+  command->add_option("--clips", settings.clips, "videos, all of which can be read")
+      ->required()
+      ->check(CLI::ExistingFile);
+  command->add_option("--rows", settings.rows, "clips of a run: copies of the videos in turn")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--python", settings.python,
+                      "a Python that has PyTorch and OpenCV; empty: goes without");
+  command->add_option("--runs", settings.runs, "counted runs after one to warm up");
+  command->add_option("--batch-size", settings.batch_size, "of both sides");
+  command->add_option("--set", settings.overrides, "key=value of our config, as of `cfp run`");
+  command->callback([&settings, body] { body(settings); });
+}
+
+}  // namespace
+}  // namespace cfp::benchmark
 
 int main(int argc, char** argv) {
   using namespace cfp::benchmark;
@@ -30,6 +54,11 @@ int main(int argc, char** argv) {
   add("explain", "explanations against our own forward", explain);
   add("pyramid", "whole pyramids against our own forward, autograd and Python", pyramid);
   add("profile", "where a forward's time goes, node by node", profile);
+  PipelineSettings of_pipeline;
+  add_pipeline(app, "pipeline",
+               "whole runs against what their stages allow, and against a pipeline in Python",
+               pipeline, of_pipeline);
+  add_pipeline(app, "sweep", "ten thresholds against one", sweep, of_pipeline);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
