@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <exception>
+#include <filesystem>
 #include <new>
 
 #include <CLI/CLI.hpp>
@@ -86,6 +87,8 @@ int main(int count, char** words) {
   } catch (const cfp::DataError& error) {
     code = cfp::fail(ExitCode::kTooManyFailures, error.what());
   } catch (const cfp::SystemError& error) {
+    code = cfp::fail(ExitCode::kSystem, error.what());
+  } catch (const std::filesystem::filesystem_error& error) {
     code = cfp::fail(ExitCode::kSystem, error.what());
   } catch (const std::bad_alloc&) {
     code = cfp::fail(ExitCode::kSystem, "out of memory");

@@ -35,6 +35,8 @@ void report(const RunSummary& summary, const std::optional<Shard>& shard) {
 }
 
 ExitCode run_config(const Arguments& arguments, const std::string& line) {
+  // Before anything is read: a signal must not find the program without an answer.
+  const SignalWatch watch;
   ResolvedConfig config =
       resolve_config(load_config(arguments.config.file, arguments.config.overrides));
   if (const ConfigTree& sweep = config.values.sweep(); !sweep.is_null()) {
@@ -49,7 +51,6 @@ ExitCode run_config(const Arguments& arguments, const std::string& line) {
     fmt::print("shard {} of {} ({})\n", choice.shard->index, choice.shard->count, choice.source);
     std::fflush(stdout);
   }
-  const SignalWatch watch;
   RunSummary summary = run({std::move(config), arguments.config.overrides}, options);
   if (arguments.run.quiet) summary.text.clear();
   report(summary, choice.shard);

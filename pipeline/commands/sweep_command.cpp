@@ -34,6 +34,7 @@ void report(const SweepPoint& point, const RunSummary& summary) {
 }
 
 ExitCode sweep(const Arguments& arguments, const std::string& line) {
+  const SignalWatch watch;
   const Sweep sweep = plan_sweep(arguments.config, arguments.words, arguments.zip);
   if (arguments.list) {
     fmt::print("{}", describe(sweep));
@@ -43,7 +44,6 @@ ExitCode sweep(const Arguments& arguments, const std::string& line) {
   if (arguments.table) {
     write_sweep_csv(sweep);
   } else {
-    const SignalWatch watch;
     // What a batch system says is not asked: the members of an array may be the jobs here.
     code = run_sweep(sweep, arguments.job, arguments.run.options(line), report);
   }

@@ -50,6 +50,30 @@ Failure decode_failure(const ClipRequest& request, const DataError& error) {
           .message = error.what()};
 }
 
+/// When a stop was first seen, by any thread, and how long ago that may be.
+class StopClock {
+ public:
+  StopClock(const std::function<bool()>& stop, std::chrono::duration<double> grace)
+      : stop_(stop), grace_(grace) {}
+
+  /// @return whether a stop has been asked for
+  bool stopped() {
+    if (!stop_()) return false;
+    std::chrono::steady_clock::duration never{0};
+    at_.compare_exchange_strong(never, std::chrono::steady_clock::now().time_since_epoch());
+    return true;
+  }
+  /// @return whether the time since then is used up
+  bool is_over() {
+    return stopped() && std::chrono::steady_clock::now().time_since_epoch() - at_.load() >= grace_;
+  }
+
+ private:
+  const std::function<bool()>& stop_;
+  std::chrono::duration<double> grace_;
+  std::atomic<std::chrono::steady_clock::duration> at_{std::chrono::steady_clock::duration{0}};
+};
+
 class Pipeline {
  public:
   Pipeline(std::span<const ClipRequest> rows, const PipelineOptions& options,
@@ -60,7 +84,7 @@ class Pipeline {
         decode_(decode),
         pool_(pool),
         write_(write),
-        stop_(stop),
+        clock_(stop, options.grace),
         decode_slots_(options.decode_workers) {}
 
   PipelineCounts run() {
@@ -96,7 +120,7 @@ class Pipeline {
 
  private:
   BatchPointer next_batch(tbb::flow_control& control) {
-    if (next_row_ == rows_.size() || closed_ || stop_()) {
+    if (next_row_ == rows_.size() || closed_ || clock_.stopped()) {
       control.stop();
       return nullptr;
     }
@@ -124,7 +148,7 @@ class Pipeline {
       std::counting_semaphore<>& slots;
       ~Release() { slots.release(); }
     } const release{decode_slots_};
-    if (closed_) {
+    if (closed_ || clock_.is_over()) {
       row.given_up = true;
       return;
     }
@@ -146,7 +170,12 @@ class Pipeline {
       row.clips.clear();
     }
     batch->clips = std::move(clips);
-    if (!closed_ && !batch->clips->empty()) batch->outcomes = pool_.submit(batch->clips);
+    if (batch->clips->empty()) return batch;
+    if (closed_ || clock_.is_over()) {
+      for (RowInWork& row : batch->rows) row.given_up = true;
+    } else {
+      batch->outcomes = pool_.submit(batch->clips);
+    }
     return batch;
   }
 
@@ -154,10 +183,7 @@ class Pipeline {
   /// @return whether it is finished
   bool wait_for(const std::future<Outcomes>& outcomes) {
     while (outcomes.wait_for(kLook) != std::future_status::ready) {
-      if (!stop_()) continue;
-      const auto now = std::chrono::steady_clock::now();
-      if (!stopped_at_) stopped_at_ = now;
-      if (now - *stopped_at_ >= options_.grace) return false;
+      if (clock_.is_over()) return false;
     }
     return true;
   }
@@ -202,11 +228,10 @@ class Pipeline {
   const DecodeFunction& decode_;
   DevicePool& pool_;
   const WriteFunction& write_;
-  const std::function<bool()>& stop_;
+  StopClock clock_;
   std::counting_semaphore<> decode_slots_;
-  std::size_t next_row_ = 0;  // of the first filter, which is serial
-  PipelineCounts counts_;     // of the last filter, which is serial
-  std::optional<std::chrono::steady_clock::time_point> stopped_at_;  // of the last filter
+  std::size_t next_row_ = 0;          // of the first filter, which is serial
+  PipelineCounts counts_;             // of the last filter, which is serial
   std::atomic<bool> closed_ = false;  // set by the last filter, read by all
 };
 

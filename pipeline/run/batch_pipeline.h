@@ -26,7 +26,8 @@ struct PipelineOptions {
   int batch_size = 4;             ///< rows a batch
   int decode_workers = 1;         ///< clips that are decoded at once
   int max_batches_in_flight = 4;  ///< the memory bound
-  /// After a stop: how long batches in flight are waited for.
+  /// After a stop: how long batches in flight are worked on and waited for. What a stage has begun
+  /// by then it ends.
   std::chrono::duration<double> grace = std::chrono::hours(1);
 };
 

@@ -1,5 +1,6 @@
 #include "pipeline/run/merge.h"
 
+#include <algorithm>
 #include <optional>
 #include <vector>
 
@@ -81,7 +82,6 @@ class Merge {
     folder_.remove_ends();
     merged_->finish();
     tables_.write();
-    render_first(work_dir_, config_.output.render, log_);
     MergeSummary summary = judge();
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
     write_run_end(work_dir_, log_,
@@ -93,6 +93,7 @@ class Merge {
                    .reason = summary.reason,
                    .random_weights = summary.random_weights,
                    .wall_s = wall.count()});
+    render_first(work_dir_, config_.output.render, log_);
     return summary;
   }
 

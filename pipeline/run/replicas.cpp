@@ -27,7 +27,8 @@ PipelineOptions pipeline_options(const RuntimeOptions& runtime) {
   return {.batch_size = runtime.batch_size,
           .decode_workers =
               runtime.decode_workers > 0 ? runtime.decode_workers : describe_machine().processors,
-          .max_batches_in_flight = runtime.max_batches_in_flight};
+          .max_batches_in_flight = runtime.max_batches_in_flight,
+          .grace = std::chrono::duration<double>(runtime.grace_s)};
 }
 
 PoolOptions pool_options(const RuntimeOptions& runtime, NoticeFunction notice) {

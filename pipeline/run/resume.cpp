@@ -5,11 +5,13 @@
 #include <stdexcept>
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include "pipeline/run/identity.h"
 #include "pipeline/run/part_files.h"
 #include "pipeline/run/run_end.h"
 #include "stages/core/errors.h"
+#include "stages/pyramid/plan.h"
 
 namespace cfp {
 namespace fs = std::filesystem;
@@ -40,6 +42,24 @@ void check_rows(const std::vector<PartRow>& found, std::span<const ClipRequest> 
   }
 }
 
+/// @throws ConfigError clips of the part have other layers than this run gives its clips
+void require_same_layers(const PartReader& part, const Prepared& prepared) {
+  if (part.clips() == 0) return;
+  std::vector<std::string> there, now;
+  const ClipResult clip = part.read(0);
+  for (const PyramidLayer& layer : clip.pyramids.front().layers) there.push_back(layer.name);
+  const NetworkGraph& graph = prepared.network->graph;
+  for (const PyramidPlan::Layer& layer : plan_pyramid(graph, prepared.config.explain).layers) {
+    now.push_back(graph.node(layer.node).name);
+  }
+  std::ranges::sort(there);
+  std::ranges::sort(now);
+  if (there == now) return;
+  throw ConfigError(fmt::format("its pyramids have {} layers ({}), those of this run {} ({})",
+                                there.size(), fmt::join(there, ", "), now.size(),
+                                fmt::join(now, ", ")));
+}
+
 void add_identity(const PartReader& part, const Prepared& prepared, std::string& continues) {
   const std::string now = to_line(identity_of(prepared));
   for (std::string rest = to_line(identity_of(part.header())) + '\n' + part.header().continues;
@@ -59,12 +79,15 @@ bool is_complete(const WorkDir& folder, const Prepared& prepared,
   if (!end || !end->is_complete() || end->asked != static_cast<std::int64_t>(rows.size())) {
     return false;
   }
+  // What run.json says is believed of parts that are still there, all of them.
+  std::size_t found = 0;
   const std::vector<fs::path> parts = parts_in(folder.path());
-  if (parts.empty()) return rows.empty();
-  const PartReader last(parts.back());
-  if (identity_of(last.header()) != identity_of(prepared)) return false;
-  const std::vector<PartRow> found = rows_of_part(last);
-  return !rows.empty() && !found.empty() && found.back().row == rows.back().row;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    if (parts[i].filename() != part_name(static_cast<std::int64_t>(i))) return false;
+    found += rows_of_part(PartReader(parts[i])).size();
+  }
+  if (found != rows.size()) return false;
+  return parts.empty() || identity_of(PartReader(parts.back()).header()) == identity_of(prepared);
 }
 
 EarlierRun read_earlier(const WorkDir& folder, const Prepared& prepared,
@@ -83,6 +106,7 @@ EarlierRun read_earlier(const WorkDir& folder, const Prepared& prepared,
     try {
       const PartReader part(file);
       if (mode == ResumeMode::kSame) check_identity(part, file, prepared);
+      if (mode == ResumeMode::kForce) require_same_layers(part, prepared);
       const std::vector<PartRow> found = rows_of_part(part);
       check_rows(found, rows, earlier.rows());
       read_rows(part, found, request, sink);
@@ -91,6 +115,10 @@ EarlierRun read_earlier(const WorkDir& folder, const Prepared& prepared,
       const auto failed = std::ranges::count_if(found, &PartRow::failed);
       earlier.failed += failed;
       earlier.done += static_cast<std::int64_t>(found.size()) - failed;
+    } catch (const ConfigError& error) {
+      if (mode != ResumeMode::kForce) throw;
+      throw ConfigError(fmt::format("--resume=force: '{}': {}; --fresh begins anew", file.string(),
+                                    error.what()));
     } catch (const std::logic_error& error) {
       if (mode != ResumeMode::kForce) throw;
       throw ConfigError(fmt::format("--resume=force: '{}' does not fit the parts before it: {}",

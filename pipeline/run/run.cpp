@@ -79,6 +79,7 @@ class RunInFolder {
                 .before = earlier_.rows(),
                 .done = earlier_.done,
                 .failed = earlier_.failed};
+    saved_ = advance_;
     outputs_.begin();
     folder_.set(advance_);
   }
@@ -87,17 +88,31 @@ class RunInFolder {
   /// @param index  of the row among those of the run
   void add(std::int64_t index, RowOutcome& row) {
     if (index < earlier_.rows()) return;
+    const std::int64_t parts = outputs_.parts();
     outputs_.add(row);
     ++(row.failure ? advance_.failed : advance_.done);
+    if (outputs_.parts() > parts) saved_ = advance_;
     folder_.set(advance_);
   }
 
-  void finish_part() { outputs_.finish_part(); }
+  void finish_part() {
+    outputs_.finish_part();
+    saved_ = advance_;
+  }
+
+  /// Tells the log of an error of the machine, and how many rows are in whole parts.
+  void log_error(const std::string& message) {
+    try {
+      log().write("error",
+                  {{"message", message}, {"done", saved_.done}, {"failed", saved_.failed}});
+    } catch (const SystemError&) {
+      // The disk is the error, and has no room for its own message.
+    }
+  }
 
   /// Writes what goes with the end.
   RunSummary finish(RunSummary summary, std::chrono::duration<double> wall) {
     outputs_.finish_tables();
-    if (!is_shard_) render_first(folder_.path(), prepared_.config.output.render, log());
     summary.folder = folder_.path();
     summary.asked = advance_.rows;
     summary.done = advance_.done;
@@ -117,6 +132,11 @@ class RunInFolder {
                    .reason = summary.reason,
                    .random_weights = summary.random_weights,
                    .wall_s = wall.count()});
+    // Last, and of whole runs alone: it takes its time, and nothing is lost with it that `cfp
+    // render` would not bring back.
+    if (!is_shard_ && summary.exit_code == ExitCode::kDone) {
+      render_first(folder_.path(), prepared_.config.output.render, log());
+    }
     if (!is_shard_) summary.text = format_summary(outputs_.statistics());
     return summary;
   }
@@ -148,6 +168,7 @@ class RunInFolder {
   RunOutputs outputs_;
   EarlierRun earlier_;
   Advance advance_;
+  Advance saved_;  ///< what of it is in whole parts
 };
 
 /// Runs that share decoding and forward passes, each in its folder.
@@ -179,7 +200,7 @@ class Session {
       for (RunInFolder& run : runs_) summaries.push_back(run.finish(end, wall));
       return summaries;
     } catch (const SystemError& error) {
-      for (RunInFolder& run : runs_) run.log().write("error", {{"message", error.what()}});
+      for (RunInFolder& run : runs_) run.log_error(error.what());
       throw;
     }
   }
@@ -233,7 +254,12 @@ class Session {
       pool.emplace(device_workers(prepared_, asked, devices_),
                    pool_options(prepared_.config.runtime,
                                 [this](const DeviceNotice& notice) { tell(notice); }));
-      given_up = run_rows(left, *pool, watch);
+      try {
+        given_up = run_rows(left, *pool, watch);
+      } catch (...) {
+        keep_finished_rows();
+        throw;
+      }
     }
     for (RunInFolder& run : runs_) run.finish_part();
     RunSummary end;
@@ -249,6 +275,18 @@ class Session {
                       static_cast<std::int64_t>(rows_.size()) - given_up, rows_.size());
     }
     return end;
+  }
+
+  /// After an error: gives the open parts their names, but where writing them was the error.
+  void keep_finished_rows() {
+    if (is_writing_) return;
+    for (RunInFolder& run : runs_) {
+      try {
+        run.finish_part();
+      } catch (const SystemError&) {
+        // The first error is the one to tell; what is lost with this part is done again.
+      }
+    }
   }
 
   /// @return how many rows were given up
@@ -267,7 +305,9 @@ class Session {
     std::int64_t index = earlier().rows();
     const auto write = [&](RowOutcome row) {
       const bool failed = row.failure.has_value(), known = row.request->problem.has_value();
+      is_writing_ = true;
       share_out(index++, std::move(row));
+      is_writing_ = false;
       if (progress) failed ? progress->add_failed() : progress->add_done();
       return watch.go_on(failed, known);
     };
@@ -298,6 +338,7 @@ class Session {
   std::vector<std::string> devices_;
   ClipDecoder decoder_;
   std::deque<RunInFolder> runs_;
+  bool is_writing_ = false;  ///< true behind an error that came from writing
 };
 
 /// What a run says that had nothing to do.
@@ -319,8 +360,9 @@ WorkDir open_folder(const Prepared& prepared, const RunOptions& options) {
   if (options.shard) make_shared_folder(work_dir);
   WorkDir folder(options.shard ? shard_path(work_dir, *options.shard) : work_dir);
   const bool fresh = options.resume == ResumeMode::kFresh || prepared.config.output.overwrite;
-  if (fresh) folder.remove_results();
+  // First, because what is refused must not have lost anything.
   if (options.shard) agree_with_shards(work_dir, folder, prepared);
+  if (fresh) folder.remove_results();
   return folder;
 }
 

@@ -64,6 +64,8 @@ class RunOutputs {
   /// @throws SystemError the disk is full or fails
   void finish_tables();
 
+  /// @return parts that have their names, those of earlier runs included
+  std::int64_t parts() const { return parts_; }
   const RunStatistics& statistics() const { return tables_.statistics(); }
   RunLog& log() { return log_; }
 

@@ -13,8 +13,9 @@ static_assert(std::atomic<int>::is_always_lock_free);
 void note_signal(int number) {
   int none = 0;
   first_signal.compare_exchange_strong(none, number);
-  // A ^C from now on is not held back: somebody is impatient. Batch systems send their signals more
-  // than once, and one kind after the other, and mean nothing new by it.
+  // A second ^C is not held back: somebody is impatient. Batch systems send their signals more than
+  // once, and one kind after the other, SIGINT among them, and mean nothing new by it.
+  if (number != SIGINT) return;
   struct sigaction usual {};
   usual.sa_handler = SIG_DFL;
   sigaction(SIGINT, &usual, nullptr);

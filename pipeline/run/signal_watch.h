@@ -5,8 +5,8 @@
 
 namespace cfp {
 
-/// While one lives, the first SIGINT, SIGTERM, SIGUSR1 or SIGUSR2 is only noted; a ^C after it ends
-/// the program as usual, further ones of the others change nothing. At most one at a time.
+/// While one lives, the first SIGINT, SIGTERM, SIGUSR1 or SIGUSR2 is only noted, and later ones
+/// change nothing; but a second ^C ends the program as usual. At most one at a time.
 class SignalWatch {
  public:
   SignalWatch();

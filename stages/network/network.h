@@ -37,7 +37,8 @@ struct Network {
   bool random_weights = false;      ///< every output of a run must say so
   std::optional<Triple> clip_size;  ///< T, H, W of the only clips it takes; absent: all that fit
   std::vector<std::string> notes;   ///< what was left out of an exported network, as sentences
-  std::uint64_t weights_hash = 0;   ///< FNV-1a of names, shapes and bytes
+  std::uint64_t weights_hash = 0;   ///< FNV-1a of names, shapes and bytes; of an exported
+                                    ///< network of its calls, too
   int num_classes() const { return graph.channels(graph.output()); }
 };
 

@@ -131,7 +131,7 @@ TEST_F(Resume, SaysWhatDiffers) {
   refuse({"network.seed=7"}, "weights: hash");
   const std::string list = read_text(clips_ / "list.csv");
   write_text(clips_ / "list.csv", list + "another.mp4,1\n");
-  refuse({}, "manifest (the clips and their labels): hash");
+  refuse({}, "manifest (the clips, their labels and the names of classes): hash");
   write_text(clips_ / "list.csv", list);
   EXPECT_EQ(clips_.difference("whole"), "") << "a refusal changed the results";
 }

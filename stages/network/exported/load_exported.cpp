@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 
 #include "stages/core/errors.h"
+#include "stages/core/formula.h"
 #include "stages/network/checkpoint/match_weights.h"
 #include "stages/network/exported/importer.h"
 
@@ -126,7 +127,8 @@ ImportedNetwork import_program(const ExportedProgram& program, int output) {
 
 Network load_any_network(const NetworkOptions& options) {
   if (options.type != kExportedType) return load_network(options);
-  ImportedNetwork imported = import_program(read_exported_program(options.file), options.output);
+  const ExportedProgram program = read_exported_program(options.file);
+  ImportedNetwork imported = import_program(program, options.output);
   Network& network = imported.network;
   if (options.input_size && *options.input_size != imported.clip_size) {
     const Triple& is = *options.input_size;
@@ -148,7 +150,9 @@ Network load_any_network(const NetworkOptions& options) {
                       network.class_names.size(), network.num_classes()));
     }
   }
-  network.weights_hash = hash_weights(network.weights);
+  // The file holds the architecture, too, of which no key of the config tells.
+  network.weights_hash =
+      fnv1a64(fmt::format("{:016x}", program.calls_hash), hash_weights(network.weights));
   return std::move(network);
 }
 

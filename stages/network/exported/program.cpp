@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "stages/core/errors.h"
+#include "stages/core/formula.h"
 #include "stages/network/checkpoint/checkpoint.h"
 #include "stages/network/checkpoint/mapped_file.h"
 #include "stages/network/checkpoint/zip_archive.h"
@@ -65,7 +66,12 @@ class ProgramReader {
     if (nodes.size() > kMostCalls) {
       refuse_file(path_, fmt::format("has {} calls, allowed are {}", nodes.size(), kMostCalls));
     }
-    for (const json& node : nodes) program_.calls.push_back(read_call(node));
+    for (const json& node : nodes) {
+      program_.calls.push_back(read_call(node));
+      for (const char* key : {"target", "inputs", "outputs"}) {
+        program_.calls_hash = fnv1a64(at(node, key).dump(), program_.calls_hash);
+      }
+    }
     for (const json& output : list(at(graph, "outputs"))) {
       if (!output.contains("as_tensor")) refuse_file(path_, "an output of it is no tensor");
       program_.outputs.push_back(text(at(at(output, "as_tensor"), "name")));

@@ -56,6 +56,7 @@ struct ExportedProgram {
   std::string input;                                             ///< the clip's name
   std::vector<std::int64_t> input_shape;
   std::vector<Call> calls;
+  std::uint64_t calls_hash = 0;  ///< FNV-1a of what is called with what
   std::vector<std::string> outputs;
 };
 

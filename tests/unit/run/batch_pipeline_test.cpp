@@ -1,6 +1,8 @@
 #include "pipeline/run/batch_pipeline.h"
 
 #include <atomic>
+#include <chrono>
+#include <future>
 #include <random>
 #include <thread>
 
@@ -184,6 +186,48 @@ TEST(BatchPipeline, StopsFromOutsideAndWritesWhatWasBegun) {
   EXPECT_EQ(counts.done, written);
   EXPECT_LT(counts.done, 100);
   EXPECT_EQ(counts.done + counts.given_up, 1000);
+}
+
+TEST(BatchPipeline, GivesUpWhatIsNotFinishedWithinTheGrace) {
+  std::promise<void> release;
+  const std::shared_future<void> released = release.get_future().share();
+  // A device that does not come to its end before the test lets it.
+  DevicePool pool(alike(1,
+                        [released] {
+                          return [released](std::span<const Clip> clips, std::size_t) {
+                            released.wait();
+                            return by_row(clips, echo);
+                          };
+                        }),
+                  {});
+  std::atomic<int> decoded = 0;
+  const PipelineCounts counts = run_batches(
+      make_rows(100),
+      {.batch_size = 4, .decode_workers = 2, .grace = std::chrono::milliseconds(100)},
+      [&](const ClipRequest& request) {
+        ++decoded;
+        return std::vector<Clip>{make_clip(request)};
+      },
+      pool, [](const RowOutcome&) { return true; }, [&] { return decoded >= 4; });
+  EXPECT_EQ(counts.done, 0);
+  EXPECT_EQ(counts.given_up, 100);
+  release.set_value();
+}
+
+TEST(BatchPipeline, BeginsNoClipOnceTheGraceIsOver) {
+  DevicePool pool(alike(1, echo_worker()), {});
+  std::atomic<int> decoded = 0;
+  const PipelineCounts counts = run_batches(
+      make_rows(100),
+      {.batch_size = 16, .decode_workers = 1, .grace = std::chrono::milliseconds(0)},
+      [&](const ClipRequest& request) {
+        ++decoded;
+        return std::vector<Clip>{make_clip(request)};
+      },
+      pool, [](const RowOutcome&) { return true; }, [&] { return decoded >= 1; });
+  EXPECT_EQ(decoded, 1);
+  EXPECT_EQ(counts.done, 0);
+  EXPECT_EQ(counts.given_up, 100);
 }
 
 TEST(BatchPipeline, StopsAtTheSameRowWhenTheWriterHasEnough) {

@@ -35,6 +35,14 @@ TEST(SignalWatch, SignalsOfABatchSystemMayComeAgain) {
   }
 }
 
+TEST(SignalWatch, AnInterruptBehindAnotherSignalIsNoSecondOne) {
+  // Some batch systems send SIGUSR2 and then SIGINT before a time limit.
+  const SignalWatch watch;
+  std::raise(SIGUSR2);
+  std::raise(SIGINT);
+  EXPECT_EQ(SignalWatch::received(), SIGUSR2);
+}
+
 TEST(SignalWatchDeathTest, ASecondControlCEndsTheProgram) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   EXPECT_EXIT(
