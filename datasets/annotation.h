@@ -22,7 +22,7 @@ struct MediaName {
   std::string short_stem;  ///< a shorter name that will do; compared with Annotation::shorten
   std::optional<double> start_s, end_s;  ///< part of a longer video; absent: all of it
   /// Part of a longer folder of pictures, in the publisher's numbers, which count from 1: the first
-  /// picture, and one behind the last; absent: all of them.
+  /// picture, and one behind the last; absent: those of the times above.
   std::optional<std::int64_t> start_picture, stop_picture;
   double picture_fps = 25;  ///< rate at which such pictures were taken from the video
 };
@@ -43,6 +43,9 @@ struct Annotation {
   std::string group_word = "class";  ///< what AnnotatedClip::group is
   /// Makes the short name of a file's stem; null: files have none.
   std::string (*shorten)(std::string_view stem) = nullptr;
+  /// Whether a file that has a clip's short name may be that clip, by their stems; null: always.
+  bool (*fits)(std::string_view stem, std::string_view clip_stem) = nullptr;
+  std::string short_word = "short name";  ///< what a short name is
   /// Whether two stems that differ in upper and lower case alone are the same.
   bool ignores_case = true;
 };
@@ -54,10 +57,19 @@ class AnnotationFiles {
   /// @throws ConfigError there is no such file or folder
   explicit AnnotationFiles(const DatasetOptions& options);
 
+  /// Finds the main file. Others are then looked for beside it, too, as the CVDF and others have
+  /// them in a folder `annotations`.
   /// @param names  of files relative to the folder, best first. Where `annotations` is a file
-  ///               itself, its name decides nothing: it is what was meant
+  ///               itself, it is what was meant
   /// @throws ConfigError none of them is there; the message lists them
-  std::filesystem::path find(const std::vector<std::string>& names) const;
+  std::filesystem::path find(const std::vector<std::string>& names);
+
+  /// Refuses an `annotations` that is a file with the publisher's name for another split.
+  /// @param official  names of the files of all splits
+  /// @param wanted    that of the split asked for
+  /// @throws ConfigError it is one of the others
+  void refuse_other_split(const std::vector<std::string>& official,
+                          const std::string& wanted) const;
 
   /// As find(), for files that stand beside the main one.
   std::filesystem::path find_beside(const std::vector<std::string>& names) const;
@@ -68,7 +80,8 @@ class AnnotationFiles {
   const std::filesystem::path& place() const { return place_; }
 
  private:
-  std::filesystem::path place_, folder_;
+  std::filesystem::path place_;
+  std::vector<std::filesystem::path> folders_;  ///< that files are looked for in, best first
   bool is_file_ = false;
 };
 
@@ -76,6 +89,10 @@ class AnnotationFiles {
 /// @throws ConfigError it is none of them
 std::string choose(std::string_view key, const std::string& given,
                    const std::vector<std::string>& allowed);
+
+/// Refuses a `class_names` that would decide nothing.
+/// @param used  what the classes are, in words
+void refuse_class_names(const DatasetOptions& options, std::string_view used);
 
 /// @return the number that stands in a split's name: 1, 2 or 3
 /// @throws ConfigError another number

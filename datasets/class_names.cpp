@@ -229,7 +229,8 @@ std::string ClassIndex::suggestion(std::string_view name) const {
 
 std::vector<int> join_class_names(const std::vector<std::string>& wanted,
                                   const std::vector<std::string>& known, std::string_view what) {
-  constexpr std::size_t kMostNamed = 10;
+  constexpr std::size_t kMostNamed = 500;
+  constexpr std::size_t kMostComparisons = 500'000;  // of spellings: a few tenths of a second
   const ClassIndex index(known, "known classes");
   const ClassIndex no_twins(wanted, what);  // two wanted names that are one would merge two classes
   std::vector<int> joined;
@@ -246,12 +247,14 @@ std::vector<int> join_class_names(const std::vector<std::string>& wanted,
   std::vector<std::string> named;
   for (const std::string& name : strangers) {
     if (named.size() == kMostNamed) break;
-    named.push_back(fmt::format("'{}'{}", name, index.suggestion(name)));
+    const bool is_affordable = (named.size() + 1) * known.size() <= kMostComparisons;
+    named.push_back(fmt::format("'{}'{}", name, is_affordable ? index.suggestion(name) : ""));
   }
-  const bool all_named = named.size() == strangers.size();
+  const std::size_t left_out = strangers.size() - named.size();
   throw ConfigError(fmt::format("{}: {} of {} have no counterpart among the {} known classes: {}{}",
                                 what, strangers.size(), wanted.size(), known.size(),
-                                fmt::join(named, ", "), all_named ? "" : ", …"));
+                                fmt::join(named, ", "),
+                                left_out == 0 ? "" : fmt::format(" and {} more", left_out)));
 }
 
 }  // namespace cfp

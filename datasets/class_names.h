@@ -51,7 +51,7 @@ class ClassIndex {
 ///
 /// @param what  who asks, for the error: `classes of the data set`
 /// @return      for each of `wanted` its index in `known`
-/// @throws ConfigError a name has no counterpart (all such names are listed, with near ones), or
+/// @throws ConfigError a name has no counterpart (they are listed, up to 500, with near ones), or
 ///         two names of one list normalise alike
 std::vector<int> join_class_names(const std::vector<std::string>& wanted,
                                   const std::vector<std::string>& known, std::string_view what);

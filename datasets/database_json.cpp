@@ -1,6 +1,8 @@
 #include "datasets/database_json.h"
 
+#include <array>
 #include <fstream>
+#include <unordered_set>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
@@ -21,6 +23,47 @@ constexpr std::int64_t kMaxPicture = 1'000'000'000;
   throw ConfigError(fmt::format("{}: {}", path.string(), why));
 }
 
+/// Looks for names that stand twice in one object, of which the parser of values keeps one. A pass
+/// of its own, since that parser takes quadratic time where it has to ask about each step.
+class TwiceNamed : public nlohmann::json_sax<Json> {
+ public:
+  explicit TwiceNamed(const std::filesystem::path& path) : path_(path) {}
+
+  bool start_object(std::size_t) override {
+    if (depth_ < names_.size()) names_[depth_].clear();
+    ++depth_;
+    return true;
+  }
+  bool end_object() override {
+    --depth_;
+    return true;
+  }
+  bool key(string_t& name) override {
+    if (depth_ <= names_.size() && !names_[depth_ - 1].insert(name).second) {
+      fail(path_, fmt::format("'{}' stands twice in one object", name));
+    }
+    return true;
+  }
+  bool null() override { return true; }
+  bool boolean(bool) override { return true; }
+  bool number_integer(number_integer_t) override { return true; }
+  bool number_unsigned(number_unsigned_t) override { return true; }
+  bool number_float(number_float_t, const string_t&) override { return true; }
+  bool string(string_t&) override { return true; }
+  bool binary(binary_t&) override { return true; }
+  bool start_array(std::size_t) override { return true; }
+  bool end_array() override { return true; }
+  /// Stops; the parser of values says what is wrong.
+  bool parse_error(std::size_t, const std::string&, const nlohmann::detail::exception&) override {
+    return false;
+  }
+
+ private:
+  const std::filesystem::path& path_;
+  std::size_t depth_ = 0;                                 ///< objects that are open
+  std::array<std::unordered_set<std::string>, 4> names_;  ///< file, database, clip, annotations
+};
+
 Json parse(const std::filesystem::path& path) {
   std::error_code error;
   const std::uintmax_t bytes = std::filesystem::file_size(path, error);
@@ -30,6 +73,10 @@ Json parse(const std::filesystem::path& path) {
   std::ifstream file(path, std::ios::binary);
   if (!file) fail(path, "cannot be opened for reading");
   try {
+    TwiceNamed names(path);
+    Json::sax_parse(file, &names);
+    file.clear();
+    file.seekg(0);
     return Json::parse(file);
   } catch (const Json::exception& problem) {
     fail(path, fmt::format("is no JSON: {}", problem.what()));
@@ -70,6 +117,28 @@ void take_segment(const std::filesystem::path& path, const std::string& id, cons
   name.stop_picture = last;
 }
 
+/// Sets label and pictures, where the clip has them.
+void take_annotations(const std::filesystem::path& path, const Json& entry, const ClassIndex& index,
+                      AnnotatedClip& clip) {
+  const std::string what = fmt::format("clip '{}'", clip.clip_id);
+  const auto annotations = entry.find("annotations");
+  if (annotations == entry.end() || annotations->is_null()) return;
+  if (!annotations->is_object()) {
+    fail(path, fmt::format("the annotations of {} are of type {}; one object is needed. A list of "
+                           "them, as ActivityNet has it, gives segments in seconds, which are not "
+                           "read",
+                           what, annotations->type_name()));
+  }
+  take_segment(path, clip.clip_id, *annotations, clip.names[0]);
+  if (!annotations->contains("label")) return;
+  clip.group = member(path, *annotations, "label", Json::value_t::string, what);
+  clip.labels[0] = index.find(clip.group);
+  if (!clip.labels[0]) {
+    fail(path, fmt::format("{}: '{}' is no class of `labels`{}", what, clip.group,
+                           index.suggestion(clip.group)));
+  }
+}
+
 }  // namespace
 
 Annotation read_database_json(const std::filesystem::path& path, const std::string& split,
@@ -96,18 +165,7 @@ Annotation read_database_json(const std::filesystem::path& path, const std::stri
       if (member(path, entry, "subset", Json::value_t::string, what) != subset) continue;
       if (id.empty() || id.find('/') != std::string::npos) fail(path, what + " is no file name");
       AnnotatedClip clip{.clip_id = id, .names = {{.stem = id}}, .labels = {std::nullopt}};
-      if (const auto annotations = entry.find("annotations");
-          annotations != entry.end() && annotations->is_object()) {
-        take_segment(path, id, *annotations, clip.names[0]);
-        if (annotations->contains("label")) {
-          clip.group = member(path, *annotations, "label", Json::value_t::string, what);
-          clip.labels[0] = index.find(clip.group);
-          if (!clip.labels[0]) {
-            fail(path, fmt::format("{}: '{}' is no class of `labels`{}", what, clip.group,
-                                   index.suggestion(clip.group)));
-          }
-        }
-      }
+      take_annotations(path, entry, index, clip);
       clip.usual_path = clip.group.empty() ? id : clip.group + "/" + id;
       annotation.clips.push_back(std::move(clip));
     }

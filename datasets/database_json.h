@@ -13,7 +13,9 @@
 namespace cfp {
 
 /// Reads the clips of one split; clip ids and stems are the keys of `database`, in the order of
-/// bytes. `segment` is of picture numbers: the first, from 1, and one behind the last.
+/// bytes. `segment` is of picture numbers: the first, from 1, and one behind the last. A clip
+/// without annotations is unlabelled; annotations that are a list are refused, as is a name that
+/// stands twice in an object.
 ///
 /// @param split        train, val or test; UCF-101 and HMDB-51 call their test set `validation`, so
 ///                     test means that subset where no clip is of subset `testing`

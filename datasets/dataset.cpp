@@ -1,5 +1,6 @@
 #include "datasets/dataset.h"
 
+#include <algorithm>
 #include <array>
 #include <map>
 #include <optional>
@@ -35,12 +36,30 @@ Manifest load_moving_shapes(const DatasetOptions& options) {
   return moving_shapes_manifest(options.moving_shapes, options.data_root);
 }
 
+/// Makes a head the one in use.
+void use_head(const std::string& name, Manifest& manifest) {
+  const auto head = std::ranges::find(manifest.heads, name, &LabelHead::name);
+  if (head == manifest.heads.end()) {
+    std::vector<std::string> names;
+    for (const LabelHead& other : manifest.heads) names.push_back(other.name);
+    throw ConfigError(fmt::format("dataset.head is '{}'; the manifest has {}", name,
+                                  names.empty()
+                                      ? "one label a clip, and no column of another head"
+                                      : fmt::format("the heads {}", fmt::join(names, ", "))));
+  }
+  const auto index = static_cast<std::size_t>(head - manifest.heads.begin());
+  for (ManifestRow& row : manifest.rows) row.label = row.labels[index];
+  manifest.class_names = head->class_names;
+}
+
 /// What `cfp index` wrote.
 Manifest load_manifest(const DatasetOptions& options) {
   if (options.file.empty()) {
     throw ConfigError("a data set of type manifest needs file, what `cfp index` wrote");
   }
-  return read_manifest(options.file);
+  Manifest manifest = read_manifest(options.file);
+  if (!options.head.empty()) use_head(options.head, manifest);
+  return manifest;
 }
 
 /// The gaze file of a clip: called like it, or like what its name begins with (the session).
@@ -55,25 +74,46 @@ std::string gaze_file(const std::string& root, std::string name) {
   }
 }
 
-/// Notes which files about its clips a data set has.
+void require(bool is_there, std::string_view key, const std::string& path, const char* what) {
+  if (!is_there) throw ConfigError(fmt::format("dataset.{}: {}: no such {}", key, path, what));
+}
+
+/// A folder or file that is given must be there: without it all clips would have nothing, silently.
+void require_references(const DatasetOptions& options) {
+  std::error_code ignored;
+  for (const auto& [key, path] :
+       {std::pair("gaze_root", &options.gaze_root), std::pair("masks_root", &options.masks_root)}) {
+    require(path->empty() || std::filesystem::is_directory(*path, ignored), key, *path, "folder");
+  }
+  require(options.boxes.empty() || std::filesystem::is_regular_file(options.boxes, ignored),
+          "boxes", options.boxes, "file");
+}
+
+/// The folder of a clip's masks; empty where it has none.
+std::string mask_folder(const std::string& root, const std::string& clip_id) {
+  std::error_code ignored;
+  const std::filesystem::path folder = std::filesystem::path(root) / clip_id;
+  return std::filesystem::is_directory(folder, ignored) ? folder.string() : std::string();
+}
+
+/// Notes which files about its clips a data set has. What is not given stays what a manifest says.
 void attach_references(const DatasetOptions& options, Manifest& manifest) {
   if (options.gaze_root.empty() && options.boxes.empty() && options.masks_root.empty()) return;
-  std::int64_t gaze = 0, masks = 0;
+  require_references(options);
+  std::int64_t gaze = 0, boxes = 0, masks = 0;
   for (ManifestRow& row : manifest.rows) {
-    row.references.boxes = options.boxes;
-    if (!options.gaze_root.empty()) {
-      row.references.gaze = gaze_file(options.gaze_root, row.clip_id);
-      if (!row.references.gaze.empty()) ++gaze;
+    ClipReferences& references = row.references;
+    if (!options.gaze_root.empty()) references.gaze = gaze_file(options.gaze_root, row.clip_id);
+    if (!options.boxes.empty()) references.boxes = options.boxes;
+    if (!options.masks_root.empty()) {
+      references.masks = mask_folder(options.masks_root, row.clip_id);
     }
-    if (options.masks_root.empty()) continue;
-    const std::filesystem::path folder = std::filesystem::path(options.masks_root) / row.clip_id;
-    std::error_code ignored;
-    if (!std::filesystem::is_directory(folder, ignored)) continue;
-    row.references.masks = folder.string();
-    ++masks;
+    gaze += references.gaze.empty() ? 0 : 1;
+    boxes += references.boxes.empty() ? 0 : 1;
+    masks += references.masks.empty() ? 0 : 1;
   }
-  manifest.notes.push_back(fmt::format("references  gaze of {} clips, masks of {}, boxes {}", gaze,
-                                       masks, options.boxes.empty() ? "none" : options.boxes));
+  manifest.notes.push_back(
+      fmt::format("references  gaze of {} clips, masks of {}, boxes of {}", gaze, masks, boxes));
 }
 
 /// Makes the clips of the rows that are left.
@@ -113,6 +153,11 @@ const std::map<std::string, Load, std::less<>>& loaders() {
       {"moving_shapes", load_moving_shapes},
       {"ucf101", load<read_ucf101>}};
   return all;
+}
+
+/// Whether a type names the data set that its clips are of. A manifest says so itself.
+bool is_of_one_data_set(std::string_view type) {
+  return type != "folder" && type != "list" && type != "manifest";
 }
 
 /// The labels that select.classes names.
@@ -165,7 +210,9 @@ Manifest load_dataset(const DatasetOptions& options) {
     throw ConfigError(fmt::format("no type of data set is called '{}'; there are: {}", options.type,
                                   fmt::join(dataset_types(), ", ")));
   }
-  Manifest manifest = select_rows(loader->second(options), options.select);
+  Manifest found = loader->second(options);
+  if (is_of_one_data_set(options.type)) found.dataset = options.type;
+  Manifest manifest = select_rows(std::move(found), options.select);
   if (options.type == "moving_shapes") make_clips(options, manifest);
   attach_references(options, manifest);
   check_manifest(manifest);

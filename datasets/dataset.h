@@ -40,7 +40,8 @@ struct DatasetOptions {
   std::string annotations;  ///< the publisher's annotation file, or the folder of them
   std::string split;        ///< empty: the adapter's first
   int split_id = 1;         ///< of data sets with several splits: 1, 2 or 3
-  std::string head;         ///< of several labels: verb, noun or action; empty: the adapter's first
+  std::string head;         ///< of several labels: verb, noun or action; empty: the adapter's
+                            ///< first, of a `manifest` the one in use when it was written
   std::string subset;       ///< many_shot, tail, unseen; empty: all
   MediaKind media = MediaKind::kAny;
   std::optional<double> picture_fps;  ///< rate of picture folders; absent: the data set's usual one

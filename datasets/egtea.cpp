@@ -1,6 +1,6 @@
 #include "datasets/egtea.h"
 
-#include <array>
+#include <cmath>
 
 #include <fmt/format.h>
 
@@ -45,7 +45,8 @@ std::string session_of(std::string_view without_frames) {
 
 class Lines {
  public:
-  Lines(const fs::path& path, const std::vector<LabelHead>& heads) : lines_(path), heads_(heads) {}
+  Lines(const fs::path& path, const std::vector<LabelHead>& heads, double picture_fps)
+      : lines_(path), heads_(heads), picture_fps_(picture_fps) {}
 
   bool next(AnnotatedClip& clip) {
     for (std::string line; lines_.next(line);) {
@@ -75,15 +76,22 @@ class Lines {
     }
     const std::string stem(name);
     return {.clip_id = stem,
-            .names = {{.stem = stem, .short_stem = std::string(rest), .picture_fps = kFps},
+            .names = {{.stem = stem, .short_stem = std::string(rest), .picture_fps = picture_fps_},
                       {.stem = session,
                        .start_s = static_cast<double>(*first - 1) / kFps,
                        .end_s = static_cast<double>(*last) / kFps,
-                       .start_picture = *first,
-                       .stop_picture = *last + 1,
-                       .picture_fps = kFps}},
+                       .start_picture = picture_at(*first - 1),
+                       .stop_picture = picture_at(*last),
+                       .picture_fps = picture_fps_}},
             .usual_path = fmt::format("cropped_clips/{}/{}.mp4", session, stem),
             .group = session};
+  }
+
+  /// @return the number, from 1, of the first picture that is not earlier than the frame behind so
+  ///         many of the video
+  std::int64_t picture_at(std::int64_t frames) const {
+    return 1 +
+           static_cast<std::int64_t>(std::ceil(static_cast<double>(frames) * picture_fps_ / kFps));
   }
 
   int label(std::string_view word, std::size_t head) const {
@@ -98,12 +106,17 @@ class Lines {
 
   LineReader lines_;
   const std::vector<LabelHead>& heads_;
+  double picture_fps_;
 };
+
+std::string list_name(const std::string& split, int id) {
+  return fmt::format("{}_split{}.txt", split, id);
+}
 
 }  // namespace
 
 Annotation read_egtea(const DatasetOptions& options) {
-  const AnnotationFiles files(options);
+  AnnotationFiles files(options);
   const std::string split = choose("split", options.split, {"test", "train"});
   const int id = checked_split_id(options.split_id);
   choose("head", options.head, {"action", "verb", "noun"});
@@ -111,15 +124,21 @@ Annotation read_egtea(const DatasetOptions& options) {
     return read_class_list(files.find_beside(
         {fmt::format("{}_idx.txt", name), fmt::format("action_annotation/{}_idx.txt", name)}));
   };
-  const std::string list = fmt::format("{}_split{}.txt", split, id);
+  const std::string list = list_name(split, id);
+  std::vector<std::string> official;
+  for (const char* part : {"test", "train"}) {
+    for (int n = 1; n <= 3; ++n) official.push_back(list_name(part, n));
+  }
+  files.refuse_other_split(official, list);
   const fs::path path = files.find({list, "action_annotation/" + list});
   Annotation annotation{.source = fmt::format("egtea {} split {} ({})", split, id, path.string()),
                         .heads = {{"action", classes("action")},
                                   {"verb", classes("verb")},
                                   {"noun", classes("noun")}},
                         .group_word = "session",
-                        .shorten = without_frames};
-  Lines lines(path, annotation.heads);
+                        .shorten = without_frames,
+                        .short_word = "session and milliseconds"};
+  Lines lines(path, annotation.heads, options.picture_fps.value_or(kFps));
   for (AnnotatedClip clip; lines.next(clip);) annotation.clips.push_back(std::move(clip));
   if (annotation.clips.empty()) throw ConfigError(fmt::format("{}: names no clip", path.string()));
   return annotation;

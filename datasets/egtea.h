@@ -16,7 +16,9 @@ namespace cfp {
 /// A trimmed clip is found by session and milliseconds, since releases differ in the frame fields
 /// of the names. Where there is none, the session's whole video is cut at the frame numbers, which
 /// count from 1 at 24 frames a second, both included: in one session frames were taken out, and
-/// the milliseconds no longer hold. Pictures of a trimmed clip are all taken.
+/// the milliseconds no longer hold. Pictures of a session have these numbers, or, where they were
+/// taken at another rate (`picture_fps`), those of the same time. Pictures of a trimmed clip are
+/// all taken.
 /// @throws ConfigError `file:line: why`
 Annotation read_egtea(const DatasetOptions& options);
 

@@ -31,15 +31,19 @@ void keep_unseen(Annotation& annotation, const AnnotationFiles& files, const std
              [&](const AnnotatedClip& clip) { return participants.contains(clip.group); });
 }
 
+std::string list_name(const std::string& split) {
+  return split == "test" ? "EPIC_100_test_timestamps.csv" : fmt::format("EPIC_100_{}.csv", split);
+}
+
 }  // namespace
 
 Annotation read_epic100(const DatasetOptions& options) {
-  const AnnotationFiles files(options);
+  AnnotationFiles files(options);
   const std::string split = choose("split", options.split, {"validation", "train", "test"});
   const std::string head = choose("head", options.head, {"verb", "noun", "action"});
   const std::string subset = choose("subset", options.subset, {"all", "tail", "unseen"});
-  const std::string list =
-      split == "test" ? "EPIC_100_test_timestamps.csv" : fmt::format("EPIC_100_{}.csv", split);
+  const std::string list = list_name(split);
+  files.refuse_other_split({list_name("train"), list_name("validation"), list_name("test")}, list);
   const EpicTables tables{
       .segments = files.find({list, "annotations/" + list}),
       .id_column = "narration_id",

@@ -38,15 +38,20 @@ void keep_many_shot(Annotation& annotation, const AnnotationFiles& files, const 
   });
 }
 
+std::string list_name(const std::string& split) {
+  return split == "train" ? "EPIC_train_action_labels.csv"
+                          : fmt::format("EPIC_{}_timestamps.csv", split);
+}
+
 }  // namespace
 
 Annotation read_epic55(const DatasetOptions& options) {
-  const AnnotationFiles files(options);
+  AnnotationFiles files(options);
   const std::string split = choose("split", options.split, {"train", "test_s1", "test_s2"});
   const std::string head = choose("head", options.head, {"verb", "noun", "action"});
   const std::string subset = choose("subset", options.subset, {"all", "many_shot"});
-  const std::string list = split == "train" ? "EPIC_train_action_labels.csv"
-                                            : fmt::format("EPIC_{}_timestamps.csv", split);
+  const std::string list = list_name(split);
+  files.refuse_other_split({list_name("train"), list_name("test_s1"), list_name("test_s2")}, list);
   const EpicTables tables{.segments = files.find({list, "annotations/" + list}),
                           .id_column = "uid",
                           .verbs = read_class_list(files.find_beside(

@@ -35,7 +35,7 @@ std::vector<FoundClip> clips_of(const MediaTree& tree, const DatasetOptions& opt
     }
   }
   if (options.media != MediaKind::kVideo) {
-    for (const PictureFolder& folder : tree.picture_folders) {
+    for (const FoundPictures& folder : tree.picture_folders) {
       FoundClip& clip = clips.emplace_back(FoundClip{folder.path, folder.pictures});
       if (options.picture_fps) clip.pictures->fps = *options.picture_fps;
     }

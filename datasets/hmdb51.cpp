@@ -23,6 +23,7 @@ std::vector<std::string> classes_in(const fs::path& folder, const std::string& e
   for (fs::directory_iterator entries(folder, error); !error && entries != fs::directory_iterator();
        entries.increment(error)) {
     const std::string name = entries->path().filename().string();
+    if (name.starts_with('.')) continue;  // `._<name>`, which macOS leaves beside a copied file
     // Class names hold `_` themselves: the ending is cut off, the name not split.
     if (name.ends_with(ending) && name.size() > ending.size()) {
       classes.push_back(name.substr(0, name.size() - ending.size()));
@@ -41,6 +42,8 @@ std::vector<std::string> classes_in(const fs::path& folder, const std::string& e
   }
   return classes;
 }
+
+std::string split_ending(int id) { return fmt::format("_test_split{}.txt", id); }
 
 /// The folder of the split files: the one given, or its usual sub-folder.
 fs::path splits_folder(const AnnotationFiles& files, const std::string& ending) {
@@ -83,7 +86,14 @@ Annotation read_hmdb51(const DatasetOptions& options) {
   if (files.is_file_of(".json")) {
     return read_database_json(files.place(), split, options.class_names);
   }
-  const std::string ending = fmt::format("_test_split{}.txt", id);
+  refuse_class_names(options, "those that the split files are called after, sorted");
+  const std::string ending = split_ending(id);
+  // One of the 51 files may stand for their folder.
+  const std::string name = files.place().filename().string();
+  const std::string of_class = name.substr(0, name.rfind("_test_split"));
+  files.refuse_other_split(
+      {of_class + split_ending(1), of_class + split_ending(2), of_class + split_ending(3)},
+      of_class + ending);
   const fs::path folder = splits_folder(files, ending);
   Annotation annotation{
       .source = fmt::format("hmdb51 {} split {} ({})", split, id, folder.string()),

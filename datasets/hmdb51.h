@@ -13,7 +13,8 @@ namespace cfp {
 /// unused or all. Or kenshohara's JSON where `annotations` names a `.json` file.
 ///
 /// Labels are the ranks of the class names in the order of bytes.
-/// @throws ConfigError `file:line: why`; the folder has not 51 files of the split
+/// @throws ConfigError `file:line: why`; the folder has not 51 files of the split; `class_names`
+///                     given without a JSON
 Annotation read_hmdb51(const DatasetOptions& options);
 
 }  // namespace cfp

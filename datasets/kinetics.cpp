@@ -1,7 +1,8 @@
 #include "datasets/kinetics.h"
 
-#include <cmath>
+#include <algorithm>
 #include <set>
+#include <utility>
 
 #include <fmt/format.h>
 
@@ -16,9 +17,44 @@ namespace {
 constexpr std::size_t kIdLength = 11;
 constexpr double kLongestVideo_s = 999'999;  // six digits in a file's name
 
+std::vector<std::string> splits() { return {"val", "train", "test"}; }
+
 /// The YouTube id that a file's name begins with.
 std::string id_of_stem(std::string_view stem) {
   return stem.size() < kIdLength ? std::string() : std::string(stem.substr(0, kIdLength));
+}
+
+/// A number behind a `_` at the beginning of a text, taken off with it.
+std::optional<std::int64_t> take_number(std::string_view& text) {
+  if (!text.starts_with('_')) return std::nullopt;
+  const std::size_t end = std::min(text.find_first_not_of("0123456789", 1), text.size());
+  const auto number = parse_integer(text.substr(1, end - 1));
+  text.remove_prefix(end);
+  return number;
+}
+
+/// The two times that a file's name may give behind the id, however they are filled up.
+std::optional<std::pair<std::int64_t, std::int64_t>> times_of_stem(std::string_view stem) {
+  if (stem.size() < kIdLength) return std::nullopt;
+  std::string_view rest = stem.substr(kIdLength);
+  const auto start = take_number(rest);
+  const auto end = start ? take_number(rest) : std::nullopt;
+  if (!end) return std::nullopt;
+  return std::pair(*start, *end);
+}
+
+/// Whether a file of a clip's id may be the clip: it may not where its name gives other times, for
+/// then it is another part of the same video.
+bool has_no_other_times(std::string_view stem, std::string_view clip_stem) {
+  const auto times = times_of_stem(stem), wanted = times_of_stem(clip_stem);
+  return !times || !wanted || *times == *wanted;
+}
+
+void find_by_id(Annotation& annotation) {
+  annotation.shorten = id_of_stem;
+  annotation.fits = has_no_other_times;
+  annotation.short_word = "id";
+  annotation.ignores_case = false;  // ids differ in case alone
 }
 
 std::vector<std::string> file_names(const std::string& split, int classes) {
@@ -77,8 +113,27 @@ Row read_row(const CsvTable& table, const std::string& split) {
   return row;
 }
 
+/// The labels of another split's CSV, for files without any; none where there is no such CSV.
+std::set<std::string> labels_beside(const AnnotationFiles& files, const std::string& split,
+                                    int classes, std::string& source) {
+  std::set<std::string> labels;
+  for (const char* other : {"val", "train"}) {
+    const auto path =
+        split == other ? std::nullopt : files.find_if_there(file_names(other, classes));
+    if (!path) continue;
+    CsvTable table(*path);
+    while (table.next()) labels.emplace(trim(table.get("label")));
+    labels.erase("");
+    if (labels.empty()) continue;
+    source += fmt::format(", class names of {}", path->string());
+    break;
+  }
+  return labels;
+}
+
 std::vector<std::string> class_names(const DatasetOptions& options, const AnnotationFiles& files,
-                                     int classes, const std::vector<Row>& rows) {
+                                     int classes, const std::vector<Row>& rows,
+                                     std::string& source) {
   if (!options.class_names.empty()) return read_class_list(options.class_names);
   if (const auto map =
           files.find_if_there({"label_map.txt", fmt::format("label_map_k{}.txt", classes)})) {
@@ -88,26 +143,46 @@ std::vector<std::string> class_names(const DatasetOptions& options, const Annota
   for (const Row& row : rows) {
     if (!row.label.empty()) met.insert(row.label);
   }
+  const std::string split = choose("split", options.split, splits());
+  if (met.empty()) met = labels_beside(files, split, classes, source);
+  if (met.empty()) {
+    throw ConfigError(
+        fmt::format("{}: has no labels, and beside it is no label_map.txt, val.csv or train.csv to "
+                    "tell the names of the classes: give a file of them as dataset.class_names",
+                    source));
+  }
   return {met.begin(), met.end()};
+}
+
+/// Files of a split's name are of it, unless the rows themselves say of which they are.
+void check_name(const AnnotationFiles& files, const std::string& split, int classes) {
+  std::vector<std::string> others;
+  for (const std::string& other : splits()) {
+    if (other == split) continue;
+    for (const std::string& name : file_names(other, classes)) {
+      if (name.find('/') == std::string::npos) others.push_back(name);
+    }
+  }
+  files.refuse_other_split(others, split + ".csv");
 }
 
 }  // namespace
 
 Annotation read_kinetics(const DatasetOptions& options, int classes) {
-  const AnnotationFiles files(options);
-  const std::string split = choose("split", options.split, {"val", "train", "test"});
+  AnnotationFiles files(options);
+  const std::string split = choose("split", options.split, splits());
   if (files.is_file_of(".json")) {
     Annotation annotation = read_database_json(files.place(), split, options.class_names);
     for (AnnotatedClip& clip : annotation.clips) {
       for (MediaName& name : clip.names) name.short_stem = id_of_stem(name.stem);
     }
-    annotation.shorten = id_of_stem;
-    annotation.ignores_case = false;
+    find_by_id(annotation);
     return annotation;
   }
 
   const auto path = files.find(file_names(split, classes));
   CsvTable table(path);
+  if (!table.has("split")) check_name(files, split, classes);
   std::vector<Row> rows;
   std::vector<std::int64_t> lines;
   while (table.next()) {
@@ -119,10 +194,9 @@ Annotation read_kinetics(const DatasetOptions& options, int classes) {
     throw ConfigError(fmt::format("{}: no row is of split {}", path.string(), split));
   }
 
-  Annotation annotation{.source = fmt::format("kinetics{} {} ({})", classes, split, path.string()),
-                        .heads = {{"class", class_names(options, files, classes, rows)}},
-                        .shorten = id_of_stem,
-                        .ignores_case = false};  // ids differ in case alone
+  Annotation annotation{.source = fmt::format("kinetics{} {} ({})", classes, split, path.string())};
+  annotation.heads = {{"class", class_names(options, files, classes, rows, annotation.source)}};
+  find_by_id(annotation);
   const ClassIndex index(annotation.heads[0].class_names, path.string());
   for (std::size_t i = 0; i < rows.size(); ++i) {
     Row& row = rows[i];

@@ -2,16 +2,17 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <map>
 #include <set>
 #include <unordered_map>
 #include <unordered_set>
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 
 #include "datasets/class_names.h"
 #include "datasets/csv.h"
 #include "datasets/database_json.h"
+#include "datasets/list_file.h"
 #include "datasets/media_files.h"
 #include "datasets/media_index.h"
 #include "stages/core/errors.h"
@@ -20,184 +21,10 @@ namespace cfp {
 namespace fs = std::filesystem;
 namespace {
 
-/// One clip as the list has it.
-struct Entry {
-  std::int64_t line = 0;
-  std::string clip_id;  ///< empty where the list gives none
-  std::string path;
-  std::optional<double> start_s, end_s;
-  std::string label;                     ///< number or name; empty: none
-  std::optional<std::int64_t> pictures;  ///< `path` is a folder of so many pictures
-};
+bool has_label(const ListEntry& entry) { return !entry.label.empty() && entry.label != "-1"; }
 
-struct List {
-  std::string file;
-  std::vector<Entry> entries;
-  std::string form;  ///< in words, for the provenance
-
-  [[noreturn]] void fail(const Entry& entry, const std::string& why) const {
-    throw ConfigError(fmt::format("{}:{}: {}", file, entry.line, why));
-  }
-};
-
-/// The separator of a CSV header with a column `path`; 0 where the line is no such header.
-char header_separator(std::string_view line) {
-  for (const char separator : {',', ';', '\t'}) {
-    for (std::size_t begin = 0; begin <= line.size();) {
-      const std::size_t end = std::min(line.find(separator, begin), line.size());
-      std::string_view column = trim(line.substr(begin, end - begin));
-      if (column.size() > 2 && column.starts_with('"') && column.ends_with('"')) {
-        column = column.substr(1, column.size() - 2);
-      }
-      if (column == "path") return separator;
-      begin = end + 1;
-    }
-  }
-  return 0;
-}
-
-/// What follows the first `count` words of a line.
-std::string_view after_words(std::string_view line, int count) {
-  for (int i = 0; i < count; ++i) {
-    line = trim(line);
-    line.remove_prefix(std::min(line.find_first_of(" \t"), line.size()));
-  }
-  return trim(line);
-}
-
-bool is_id_label_path(std::string_view line) {
-  const auto words = words_of(line);
-  return words.size() >= 3 && parse_integer(words[0]) && parse_integer(words[1]) &&
-         has_media_extension(words.back());
-}
-
-Entry parse_id_label_path(const LineReader& lines, std::string_view line) {
-  if (!is_id_label_path(line)) lines.fail("an id, a label and a media file's path are needed here");
-  return {.line = lines.line_number(),
-          .path = std::string(after_words(line, 2)),
-          .label = std::string(words_of(line)[1])};
-}
-
-/// Position in `line` at which the label or the blank before it begins; its size: no label.
-std::size_t label_begin(std::string_view line) {
-  if (const std::size_t tab = line.rfind('\t'); tab != std::string_view::npos) return tab;
-  const auto words = words_of(line);
-  const auto last_media = std::ranges::find_if(words.rbegin(), words.rend(), has_media_extension);
-  if (last_media != words.rend()) {
-    return static_cast<std::size_t>(last_media->data() + last_media->size() - line.data());
-  }
-  return std::min(line.rfind(' '), line.size());
-}
-
-/// `class/clip 250 0`: a folder of 250 pictures, as MMAction2 lists them.
-std::optional<Entry> parse_path_pictures_label(const LineReader& lines, std::string_view line) {
-  const auto words = words_of(line);
-  if (words.size() < 3) return std::nullopt;
-  const std::string_view count = words[words.size() - 2];
-  const auto pictures = parse_integer(count);
-  if (!pictures || !parse_integer(words.back())) return std::nullopt;
-  constexpr std::int64_t kMostPictures = 100'000'000;
-  if (*pictures < 1 || *pictures > kMostPictures) {
-    lines.fail(fmt::format("{} pictures; 1 to {} are allowed", count, kMostPictures));
-  }
-  const auto path_size = static_cast<std::size_t>(count.data() - line.data());
-  return Entry{.line = lines.line_number(),
-               .path = std::string(trim(line.substr(0, path_size))),
-               .label = std::string(words.back()),
-               .pictures = pictures};
-}
-
-Entry parse_path_label(const LineReader& lines, std::string_view line) {
-  const std::size_t split = label_begin(line);
-  Entry entry{.line = lines.line_number(),
-              .path = std::string(trim(line.substr(0, split))),
-              .label = std::string(trim(line.substr(split)))};
-  if (has_media_extension(entry.path)) return entry;
-  if (auto folder = parse_path_pictures_label(lines, line)) return *folder;
-  // This would pass for a path of an unknown kind and make every clip "missing".
-  if (const std::size_t comma = line.rfind(',');
-      comma != std::string_view::npos && has_media_extension(line.substr(0, comma))) {
-    lines.fail("looks like CSV without a header; the first line must be: path,label[,start,end]");
-  }
-  return entry;
-}
-
-std::optional<double> parse_seconds(const CsvTable& table, const std::string& column) {
-  const std::string_view text = trim(table.get(column));
-  if (text.empty()) return std::nullopt;
-  const auto seconds = parse_number(text);
-  if (!seconds || *seconds < 0) {
-    table.fail(fmt::format("{} is '{}'; a number of seconds from 0 on is needed", column, text));
-  }
-  return seconds;
-}
-
-/// The first of the names that is a column; the first name where none is.
-std::string column_among(const CsvTable& table, const std::vector<std::string>& names) {
-  for (const std::string& name : names) {
-    if (table.has(name)) return name;
-  }
-  return names.front();
-}
-
-void read_csv(List& list, char separator) {
-  CsvTable table(list.file, separator);
-  const std::string label = column_among(table, {"label", "class_name"});
-  const std::string start = column_among(table, {"start", "start_s"});
-  const std::string end = column_among(table, {"end", "end_s"});
-  const std::set<std::string> used{"path", "clip_id", label, start, end};
-  std::vector<std::string> unused;
-  for (const std::string& column : table.columns()) {
-    if (!used.contains(column)) unused.push_back(column);
-  }
-  while (table.next()) {
-    Entry entry{.line = table.line_number(),
-                .clip_id = table.get("clip_id"),
-                .path = table.at("path"),
-                .start_s = parse_seconds(table, start),
-                .end_s = parse_seconds(table, end),
-                .label = std::string(trim(table.get(label)))};
-    if (entry.path.empty()) table.fail("path is empty");
-    if (entry.end_s && *entry.end_s <= entry.start_s.value_or(0)) {
-      table.fail(fmt::format("{} is {}; it must be after {}, {}", end, *entry.end_s, start,
-                             entry.start_s.value_or(0)));
-    }
-    list.entries.push_back(std::move(entry));
-  }
-  list.form = "CSV";
-  if (!unused.empty()) {
-    list.form += fmt::format(", columns passed over: {}", fmt::join(unused, ", "));
-  }
-}
-
-List read_list(const std::string& file) {
-  List list{.file = file};
-  LineReader lines(file);
-  bool id_label_path = false;
-  for (std::string line; lines.next(line);) {
-    const std::string_view text = trim(line);
-    if (text.empty()) continue;
-    if (list.form.empty()) {
-      if (const char separator = header_separator(text)) {
-        read_csv(list, separator);
-        break;
-      }
-      id_label_path = is_id_label_path(text);
-      list.form = id_label_path ? "lines of id, label, path" : "lines of path, label";
-    }
-    if (line.starts_with('\t') && !id_label_path) {
-      lines.fail(fmt::format("no path stands before the label '{}'", text));
-    }
-    list.entries.push_back(id_label_path ? parse_id_label_path(lines, text)
-                                         : parse_path_label(lines, text));
-  }
-  if (list.entries.empty()) throw ConfigError(fmt::format("{}: names no clip", file));
-  return list;
-}
-
-bool has_label(const Entry& entry) { return !entry.label.empty() && entry.label != "-1"; }
-
-int label_from_number(const List& list, const Entry& entry, int base, std::size_t class_count) {
+int label_from_number(const ClipList& list, const ListEntry& entry, int base,
+                      std::size_t class_count) {
   const std::int64_t number = parse_integer(entry.label).value_or(-1);
   const std::int64_t classes =
       class_count > 0 ? static_cast<std::int64_t>(class_count) : std::int64_t{kMaxLabel} + 1;
@@ -209,11 +36,12 @@ int label_from_number(const List& list, const Entry& entry, int base, std::size_
 }
 
 /// The classes of a list that names them: those of the file `class_names`, else the names met.
-std::vector<std::string> classes_of(const List& list, const std::vector<std::string>& from_file) {
+std::vector<std::string> classes_of(const ClipList& list,
+                                    const std::vector<std::string>& from_file) {
   if (!from_file.empty()) return from_file;
-  const Entry* number = nullptr;
+  const ListEntry* number = nullptr;
   std::set<std::string> names;
-  for (const Entry& entry : list.entries) {
+  for (const ListEntry& entry : list.entries) {
     if (!has_label(entry)) continue;
     if (number == nullptr && parse_integer(entry.label)) number = &entry;
     names.insert(entry.label);
@@ -226,16 +54,16 @@ std::vector<std::string> classes_of(const List& list, const std::vector<std::str
 }
 
 /// Sets the rows' labels and the manifest's class names.
-void resolve_labels(const List& list, const DatasetOptions& options, Manifest& manifest) {
+void resolve_labels(const ClipList& list, const DatasetOptions& options, Manifest& manifest) {
   if (!options.class_names.empty()) manifest.class_names = read_class_list(options.class_names);
-  const bool numbers = std::ranges::all_of(list.entries, [](const Entry& entry) {
+  const bool numbers = std::ranges::all_of(list.entries, [](const ListEntry& entry) {
     return !has_label(entry) || parse_integer(entry.label).has_value();
   });
   if (!numbers) manifest.class_names = classes_of(list, manifest.class_names);
   const ClassIndex index(manifest.class_names,
                          options.class_names.empty() ? list.file : options.class_names);
   for (std::size_t i = 0; i < list.entries.size(); ++i) {
-    const Entry& entry = list.entries[i];
+    const ListEntry& entry = list.entries[i];
     if (!has_label(entry)) continue;
     if (numbers) {
       manifest.rows[i].label =
@@ -250,16 +78,16 @@ void resolve_labels(const List& list, const DatasetOptions& options, Manifest& m
   }
 }
 
-std::string default_clip_id(const Entry& entry) {
+std::string default_clip_id(const ListEntry& entry) {
   if (!entry.start_s && !entry.end_s) return entry.path;
   return fmt::format("{}@{}-{}", entry.path, entry.start_s.value_or(0),
                      entry.end_s ? fmt::format("{}", *entry.end_s) : "end");
 }
 
 /// Gives every row its clip id. @return how many rows repeat another one
-std::int64_t number_clip_ids(const List& list, Manifest& manifest) {
+std::int64_t number_clip_ids(const ClipList& list, Manifest& manifest) {
   std::unordered_set<std::string> taken;
-  for (const Entry& entry : list.entries) {
+  for (const ListEntry& entry : list.entries) {
     if (!entry.clip_id.empty() && !taken.insert(entry.clip_id).second) {
       list.fail(entry, fmt::format("clip_id '{}' stands on another line, too", entry.clip_id));
     }
@@ -267,7 +95,7 @@ std::int64_t number_clip_ids(const List& list, Manifest& manifest) {
   std::int64_t repeated = 0;
   std::unordered_map<std::string, int> times_met;
   for (std::size_t i = 0; i < list.entries.size(); ++i) {
-    const Entry& entry = list.entries[i];
+    const ListEntry& entry = list.entries[i];
     std::string& id = manifest.rows[i].clip_id;
     id = entry.clip_id;
     if (!id.empty()) continue;
@@ -280,40 +108,101 @@ std::int64_t number_clip_ids(const List& list, Manifest& manifest) {
   return repeated;
 }
 
-/// How the pictures of a list's folders are called: as in the first of them that is there, else as
-/// MMAction2 writes them.
-PictureSequence picture_names(const List& list, const fs::path& folder) {
-  for (const Entry& entry : list.entries) {
+/// Whether pictures of these names are in a folder, from the first to the last of so many. That
+/// takes three looks, where listing the folder would take one at each of its names.
+bool has_pictures(const fs::path& folder, const PictureSequence& pictures, std::int64_t count) {
+  const auto exists = [&](std::int64_t number) {
     std::error_code ignored;
-    if (!entry.pictures || !fs::is_directory(folder / entry.path, ignored)) continue;
-    if (const auto pictures = pictures_of(folder / entry.path)) return *pictures;
-  }
-  return {.prefix = "img_", .digits = 5, .suffix = ".jpg", .first_number = 1};
+    return fs::exists(folder / picture_file_name(pictures, number), ignored);
+  };
+  const std::int64_t first = pictures.first_number;
+  return exists(first) && exists(first + count - 1) && (first == 0 || !exists(first - 1));
 }
 
-void place_media(const List& list, const DatasetOptions& options, const fs::path& folder,
+/// Says which pictures of its folder are the clip: so many as the list says, or those of its times.
+void cut_pictures(const ListEntry& entry, ManifestRow& row) {
+  PictureSequence& pictures = *row.media.pictures;
+  row.media.start_s.reset();
+  row.media.end_s.reset();
+  if (!entry.pictures) {
+    cut_by_time(entry.start_s, entry.end_s, pictures);
+    return;
+  }
+  const std::int64_t last =
+      std::min(pictures.first_number + *entry.pictures - 1, kMaxPictureNumber);
+  pictures.start_number = pictures.first_number;
+  pictures.stop_number = last + 1;
+  std::error_code ignored;
+  const fs::path folder = row.media.path;
+  if (!fs::is_directory(folder, ignored)) return;  // as opening it will say
+  if (const std::string name = picture_file_name(pictures, last);
+      !fs::exists(folder / name, ignored)) {
+    row.problem = {FailureReason::kTooShort,
+                   fmt::format("{}: the list says {} pictures, but there is no {}", row.media.path,
+                               *entry.pictures, name)};
+  }
+}
+
+/// Finds how pictures are called, folder by folder.
+class PictureNames {
+ public:
+  explicit PictureNames(const DatasetOptions& options) {
+    if (options.picture_fps) usual_.fps = *options.picture_fps;
+    last_ = usual_;
+  }
+
+  /// @return the names in the folder of an entry; absent where it is no folder of pictures, and the
+  ///         list does not say that it is one
+  std::optional<PictureSequence> of(const ListEntry& entry, const fs::path& folder) {
+    // What ends like a video is one, or pieces of one.
+    if (!entry.pictures && has_media_extension(entry.path)) return std::nullopt;
+    if (entry.pictures && has_pictures(folder, last_, *entry.pictures)) return noted(last_);
+    std::optional<PictureSequence> found = pictures_of(folder);
+    if (!found) return entry.pictures ? std::optional(usual_) : std::nullopt;
+    found->fps = usual_.fps;
+    last_ = *found;
+    return noted(last_);
+  }
+
+  /// The names that were found, a line each, the usual ones first.
+  std::vector<std::string> notes() const {
+    std::vector<std::pair<std::int64_t, std::string>> sorted;
+    for (const auto& [names, count] : counts_) sorted.emplace_back(-count, names);
+    std::ranges::sort(sorted);
+    constexpr std::size_t kMostLines = 5;
+    std::vector<std::string> lines;
+    for (const auto& [count, names] : sorted) {
+      if (lines.size() == kMostLines) break;
+      lines.push_back(fmt::format("pictures    {} x {}", -count, names));
+    }
+    return lines;
+  }
+
+ private:
+  PictureSequence noted(const PictureSequence& pictures) {
+    ++counts_[picture_names_text(pictures)];
+    return pictures;
+  }
+
+  /// As MMAction2 writes them: for folders that are not there.
+  PictureSequence usual_{.prefix = "img_", .digits = 5, .suffix = ".jpg", .first_number = 1};
+  PictureSequence last_;  ///< what was found last
+  std::map<std::string, std::int64_t> counts_;
+};
+
+void place_media(const ClipList& list, const DatasetOptions& options, const fs::path& folder,
                  Manifest& manifest) {
-  const bool has_pictures = std::ranges::any_of(
-      list.entries, [](const Entry& entry) { return entry.pictures.has_value(); });
-  PictureSequence pictures;
-  if (has_pictures) pictures = picture_names(list, folder);
-  if (options.picture_fps) pictures.fps = *options.picture_fps;
-  for (const Entry& entry : list.entries) {
+  PictureNames names(options);
+  for (const ListEntry& entry : list.entries) {
     ManifestRow& row = manifest.rows.emplace_back();
     row.row = static_cast<std::int64_t>(manifest.rows.size()) - 1;
     row.media.path = (folder / entry.path).string();
     row.media.start_s = entry.start_s;
     row.media.end_s = entry.end_s;
-    if (!entry.pictures) continue;
-    row.media.pictures = pictures;
-    row.media.pictures->start_number = pictures.first_number;
-    row.media.pictures->stop_number = pictures.first_number + *entry.pictures;
+    row.media.pictures = names.of(entry, row.media.path);
+    if (row.media.pictures) cut_pictures(entry, row);
   }
-  if (has_pictures) {
-    manifest.notes.push_back(fmt::format("pictures    {}%0{}d{} from {}, {} a second",
-                                         pictures.prefix, pictures.digits, pictures.suffix,
-                                         pictures.first_number, pictures.fps));
-  }
+  manifest.notes = names.notes();
 }
 
 /// Whether the first rows are all not where the list has them: then it is the folders that differ.
@@ -329,14 +218,16 @@ bool lies_elsewhere(const Manifest& manifest) {
 }
 
 /// Finds the files by their stems, for copies with other folders or extensions than the list's.
-void find_by_stem(const List& list, const DatasetOptions& options, Manifest& manifest) {
+void find_by_stem(const ClipList& list, const DatasetOptions& options, Manifest& manifest) {
   Annotation annotation{.source = list.file, .heads = {{"class", {}}}};
   for (std::size_t i = 0; i < list.entries.size(); ++i) {
     const std::string& path = list.entries[i].path;
     const std::string name = path.substr(path.rfind('/') + 1);
     annotation.clips.push_back(
         {.clip_id = manifest.rows[i].clip_id,
-         .names = {{.stem = has_media_extension(name) ? name.substr(0, name.rfind('.')) : name}},
+         .names = {{.stem = has_media_extension(name) ? name.substr(0, name.rfind('.')) : name,
+                    .start_s = list.entries[i].start_s,
+                    .end_s = list.entries[i].end_s}},
          .usual_path = path,
          .labels = {std::nullopt}});
   }
@@ -345,9 +236,10 @@ void find_by_stem(const List& list, const DatasetOptions& options, Manifest& man
     ManifestRow& row = manifest.rows[i];
     row.problem = found.rows[i].problem;
     if (row.problem && row.problem->reason == FailureReason::kMissing) continue;
-    row.media.path = found.rows[i].media.path;
-    if (!row.media.pictures) row.media.pictures = found.rows[i].media.pictures;
-    row.media.in_pieces = found.rows[i].media.in_pieces;
+    row.media = found.rows[i].media;
+    if (list.entries[i].pictures && row.media.pictures && !row.problem) {
+      cut_pictures(list.entries[i], row);
+    }
   }
   manifest.notes.push_back("none of the first clips is where the list has it; found by name:");
   manifest.notes.insert(manifest.notes.end(), found.notes.begin(), found.notes.end());
@@ -368,7 +260,7 @@ Manifest load_list_dataset(const DatasetOptions& options) {
                            options.class_names),
         options);
   }
-  const List list = read_list(options.file);
+  const ClipList list = read_list(options.file);
   const fs::path folder = options.data_root.empty() ? fs::path(options.file).parent_path()
                                                     : fs::path(options.data_root);
   Manifest manifest;

@@ -14,7 +14,7 @@
 
 namespace cfp {
 
-/// Reads the list `file`; uses `data_root`, `class_names` and `label_base`.
+/// Reads the list `file`; uses `data_root`, `class_names`, `label_base` and `picture_fps`.
 ///
 /// A `.json` file is kenshohara's (database_json.h), with the `split` asked for; its clips are
 /// found by name. Of other files the form is found from the first line that is not empty: CSV when
@@ -32,11 +32,15 @@ namespace cfp {
 /// name; without that file the classes are the names met, sorted by bytes. Numbers without that
 /// file leave the manifest without class names.
 ///
-/// *Folder, pictures, label*: a line whose last two words are numbers. How the pictures are called
-/// is found from the first folder that is there, and stated in the notes.
+/// *Folder, pictures, label*: a line whose last two words are numbers. The clip is the first so
+/// many pictures; where there are fewer, it has the problem `too_short`. In the other forms a path
+/// without a media file's extension that is a folder of pictures is a clip of all of them, or of
+/// those from `start` to before `end` at picture_fps. How the pictures are called is found in each
+/// folder, and stated in the notes.
 ///
 /// Where none of the first 20 clips is where the list has it, data_root is searched for their names
-/// (media_index.h): copies with other folders or extensions.
+/// (media_index.h): copies with other folders or extensions, or pictures in the place of videos and
+/// the reverse.
 ///
 /// Relative paths are relative to data_root, or to the list's folder where data_root is empty.
 /// Clip ids are the list's `clip_id`, else path and times; repeated rows get ` #2`, ` #3` and so

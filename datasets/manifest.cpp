@@ -115,12 +115,13 @@ std::optional<double> seconds_at(const CsvTable& table, std::string_view column)
 
 /// An integer of a column that may be absent or empty.
 std::optional<std::int64_t> integer_at(const CsvTable& table, std::string_view column,
-                                       std::int64_t maximum) {
+                                       std::int64_t maximum, std::int64_t minimum = 0) {
   const std::string& text = table.get(column);
   if (text.empty()) return std::nullopt;
   const auto number = parse_integer(text);
-  if (!number || *number < 0 || *number > maximum) {
-    table.fail(fmt::format("{} is '{}'; 0 to {}, or nothing, are allowed", column, text, maximum));
+  if (!number || *number < minimum || *number > maximum) {
+    table.fail(fmt::format("{} is '{}'; {} to {}, or nothing, are allowed", column, text, minimum,
+                           maximum));
   }
   return *number;
 }
@@ -165,20 +166,50 @@ std::optional<MediaFacts> facts_at(const CsvTable& table) {
   if (table.get("bytes").empty()) return std::nullopt;
   constexpr std::int64_t kAny = std::numeric_limits<std::int64_t>::max();
   constexpr std::int64_t kMaxSide = 1 << 20;
+  // A file's time may lie before 1970.
+  constexpr std::int64_t kLongAgo = std::numeric_limits<std::int64_t>::min();
   return MediaFacts{.bytes = integer_at(table, "bytes", kAny).value_or(0),
-                    .modified_s = integer_at(table, "modified_s", kAny).value_or(0),
+                    .modified_s = integer_at(table, "modified_s", kAny, kLongAgo).value_or(0),
                     .width = static_cast<int>(integer_at(table, "width", kMaxSide).value_or(0)),
                     .height = static_cast<int>(integer_at(table, "height", kMaxSide).value_or(0)),
                     .duration_s = seconds_at(table, "duration_s").value_or(0),
                     .fps = seconds_at(table, "fps").value_or(0)};
 }
 
-std::optional<ClipProblem> problem_at(const CsvTable& table) {
+bool is_gone(const fs::path& path) {
+  std::error_code ignored;
+  return fs::status(path, ignored).type() == fs::file_type::not_found;
+}
+
+/// @return whether the last picture that a row names is not in its folder
+bool lacks_last_picture(const MediaSegment& media) {
+  if (!media.pictures || !media.pictures->stop_number) return false;
+  return is_gone(fs::path(media.path) /
+                 picture_file_name(*media.pictures, *media.pictures->stop_number - 1));
+}
+
+/// The problem that a row still has: files may have come since it was written down, and what a
+/// config asks of a clip may be something else. What only a look into the file tells is left to the
+/// next one.
+std::optional<ClipProblem> problem_at(const CsvTable& table, const MediaSegment& media) {
   const std::string& status = table.get("status");
   if (status.empty() || status == "ok") return std::nullopt;
   const auto reason = failure_reason(status);
   if (!reason) table.fail(fmt::format("status is '{}'; ok or a reason is needed", status));
+  const bool still_holds = *reason == FailureReason::kDuplicate ||
+                           (*reason == FailureReason::kMissing && is_gone(media.path)) ||
+                           (*reason == FailureReason::kTooShort && lacks_last_picture(media));
+  if (!still_holds) return std::nullopt;
   return ClipProblem{*reason, table.get("message")};
+}
+
+/// Keeps the name of the data set, which all rows have.
+void take_dataset(const CsvTable& table, Manifest& manifest) {
+  const std::string& name = table.get("dataset");
+  if (manifest.rows.empty()) manifest.dataset = name;
+  if (name == manifest.dataset) return;
+  table.fail(fmt::format("dataset is '{}' here and '{}' before; a manifest is of one data set",
+                         name, manifest.dataset));
 }
 
 /// The heads that the columns `<head>_label` tell of.
@@ -204,6 +235,7 @@ ManifestRow row_at(const CsvTable& table, Manifest& manifest) {
   if (parse_integer(table.at("row")) != row.row) {
     table.fail(fmt::format("row is '{}'; {} comes next", table.at("row"), row.row));
   }
+  take_dataset(table, manifest);
   row.clip_id = table.at("clip_id");
   row.media = {.path = table.at("path"),
                .start_s = seconds_at(table, "start_s"),
@@ -211,7 +243,7 @@ ManifestRow row_at(const CsvTable& table, Manifest& manifest) {
                .pictures = pictures_at(table),
                .in_pieces = table.get("in_pieces") == "1"};
   row.label = label_at(table, "label");
-  row.problem = problem_at(table);
+  row.problem = problem_at(table, row.media);
   row.facts = facts_at(table);
   row.references = {table.get("gaze"), table.get("boxes"), table.get("masks")};
   if (row.clip_id.empty() || row.media.path.empty()) table.fail("clip_id or path is empty");
@@ -260,11 +292,33 @@ void check_manifest(const Manifest& manifest) {
   }
 }
 
+void make_paths_absolute(Manifest& manifest) {
+  const fs::path here = fs::current_path();
+  const auto complete = [&](std::string& text) {
+    if (text.empty()) return;
+    fs::path path = here / text;
+    const bool goes_up = std::ranges::find(path, fs::path("..")) != path.end();
+    text = goes_up ? path.string() : path.lexically_normal().string();
+  };
+  for (ManifestRow& row : manifest.rows) {
+    complete(row.media.path);
+    for (std::string* reference :
+         {&row.references.gaze, &row.references.boxes, &row.references.masks}) {
+      complete(*reference);
+    }
+  }
+}
+
 void write_manifest(const fs::path& path, const Manifest& manifest) {
   OutputFile file(path);
   file.write("row,clip_id,path,start_s,end_s,label,class_name");
   for (const LabelHead& head : manifest.heads) {
     file.write(joined({head.name + "_label", head.name}));
+  }
+  std::string dataset;  // the field of every row
+  if (!manifest.dataset.empty()) {
+    file.write(",dataset");
+    dataset = joined({manifest.dataset});
   }
   std::vector<const ColumnGroup*> groups;
   for (const ColumnGroup* group :
@@ -274,8 +328,8 @@ void write_manifest(const fs::path& path, const Manifest& manifest) {
     file.write(joined(group->names));
   }
   for (const ManifestRow& row : manifest.rows) {
-    std::string line =
-        fmt::format("\n{}{}", work_fields(manifest, row), joined(head_fields(manifest, row)));
+    std::string line = fmt::format("\n{}{}{}", work_fields(manifest, row),
+                                   joined(head_fields(manifest, row)), dataset);
     for (const ColumnGroup* group : groups) line += joined(group->fields(row));
     file.write(line);
   }

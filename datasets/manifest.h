@@ -54,7 +54,9 @@ struct Manifest {
   std::vector<ManifestRow> rows;         ///< `row` counts from 0 without gaps; `clip_id` is unique
   std::vector<LabelHead> heads;          ///< empty where the data set asks one question alone
   std::vector<std::string> class_names;  ///< by label; empty where the data set gives numbers alone
-  std::string provenance;          ///< where the rows come from and what was passed over, in words
+  std::string dataset;     ///< type of the published data set that the clips are of, `kinetics400`;
+                           ///< empty: not known, as of a list or a folder
+  std::string provenance;  ///< where the rows come from and what was passed over, in words
   std::vector<std::string> notes;  ///< what was found on disk, a line each, for people
 
   /// The name of a row's class; empty for unlabelled rows and where names are not known.
@@ -71,16 +73,24 @@ struct Manifest {
 void check_manifest(const Manifest& manifest);
 
 /// Writes `row,clip_id,path,start_s,end_s,label,class_name` as CSV, and where some row needs them
-/// the columns that docs/datasets.md lists: labels of all heads, pictures, pieces, references,
-/// status and message of a problem, and what probing found. Absent values are empty fields. The
-/// file is whole or not there.
+/// the columns that docs/datasets.md lists: labels of all heads, data set, pictures, pieces,
+/// references, status and message of a problem, and what probing found. Absent values are empty
+/// fields. The file is whole or not there.
 /// @throws SystemError it cannot be written
 void write_manifest(const std::filesystem::path& path, const Manifest& manifest);
+
+/// Makes all paths absolute, so that the manifest means the same wherever it is read.
+///
+/// `.` and doubled slashes go, links stay. `..` stays, too: behind a link it leads elsewhere than
+/// the text says.
+void make_paths_absolute(Manifest& manifest);
 
 /// Reads what write_manifest() wrote; the hash is that of the manifest written.
 ///
 /// Names of classes that no row has are not in the file: they come back empty, and none beyond the
-/// highest label.
+/// highest label. Of problems come back `duplicate`, which no look at the media can change, and
+/// `missing` where there still is nothing. All others were what an earlier look into the media
+/// found, with another config perhaps, and are for the next one to find again.
 /// @throws ConfigError `file:line: why`
 Manifest read_manifest(const std::filesystem::path& path);
 

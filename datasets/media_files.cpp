@@ -5,17 +5,18 @@
 #include <cerrno>
 #include <charconv>
 #include <cstring>
-#include <map>
 #include <optional>
 #include <set>
 #include <system_error>
 #include <utility>
 
+#include <dirent.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sys/stat.h>
 
 #include "datasets/csv.h"
+#include "stages/core/c_handle.h"
 #include "stages/core/errors.h"
 
 namespace cfp {
@@ -35,8 +36,8 @@ static_assert(std::ranges::is_sorted(kArchives));
 constexpr std::array<std::string_view, 3> kPictures{".jpeg", ".jpg", ".png"};
 static_assert(std::ranges::is_sorted(kPictures));
 
-/// So many pictures of one sequence, and nothing else, make a folder one of pictures.
-constexpr std::int64_t kPicturesRead = 64;
+/// After so many pictures of one sequence, and nothing else, a name like theirs is one more.
+constexpr std::int64_t kPicturesLookedAt = 64;
 
 /// The extension in lower case; empty where there is none.
 std::string extension_of(std::string_view name) {
@@ -53,7 +54,8 @@ bool is_digit(char c) { return c >= '0' && c <= '9'; }
 
 /// A numbered picture's name, taken apart: `img_`, `00017`, `.jpg`.
 struct PictureName {
-  std::string_view prefix, number, suffix;
+  std::string_view prefix, digits, suffix;
+  std::int64_t number = 0;  ///< what the digits say
 };
 
 std::optional<PictureName> picture_name(std::string_view name) {
@@ -63,23 +65,100 @@ std::optional<PictureName> picture_name(std::string_view name) {
   std::size_t begin = dot;
   while (begin > 0 && is_digit(name[begin - 1]) && dot - begin < kMostDigits) --begin;
   if (begin == dot) return std::nullopt;
-  return PictureName{name.substr(0, begin), name.substr(begin, dot - begin), name.substr(dot)};
+  PictureName parts{name.substr(0, begin), name.substr(begin, dot - begin), name.substr(dot)};
+  std::from_chars(parts.digits.begin(), parts.digits.end(), parts.number);
+  if (parts.number > kMaxPictureNumber) return std::nullopt;
+  return parts;
 }
 
-std::string file_name(const PictureSequence& pictures, std::int64_t number) {
-  return fmt::format("{}{:0{}}{}", pictures.prefix, number, pictures.digits, pictures.suffix);
+/// What an entry of a folder is, wherever a link leads.
+enum class EntryKind { kFolder, kFile, kOther };
+
+/// @param type  `d_type` of the entry, which most file systems give without another look
+EntryKind kind_of(const fs::path& folder, std::string_view name, unsigned char type) {
+  if (type == DT_DIR) return EntryKind::kFolder;
+  if (type == DT_REG) return EntryKind::kFile;
+  // Pipes and sockets would block whoever opens them.
+  if (type != DT_LNK && type != DT_UNKNOWN) return EntryKind::kOther;
+  struct stat status {};
+  // A link that leads nowhere is listed, so that opening it says so.
+  if (stat((folder / name).c_str(), &status) != 0) return EntryKind::kFile;
+  if (S_ISDIR(status.st_mode)) return EntryKind::kFolder;
+  return S_ISREG(status.st_mode) ? EntryKind::kFile : EntryKind::kOther;
 }
 
-/// What the entries of one folder are.
+/// What the entries of one folder are. Whatever order they come in, it is the same in the end.
 struct FolderContents {
-  std::vector<std::string> folders;                      ///< names
-  std::vector<std::string> videos;                       ///< names
-  std::vector<std::string> others;                       ///< names
-  std::map<std::string, std::string> example_of_prefix;  ///< of numbered pictures, flow left out
-  std::int64_t lowest_picture = -1;                      ///< among those read
-  std::int64_t pictures = 0;
-  bool has_zero_filled = false;  ///< a number with a leading zero was met
+  std::vector<std::string> folders;                ///< names
+  std::vector<std::string> videos;                 ///< names
+  std::int64_t others = 0, archives = 0;           ///< files; archives are among the others
+  std::int64_t pictures = 0;                       ///< numbered ones, flow left out
+  std::optional<std::string> picture_prefix;       ///< of one picture
+  bool has_one_prefix = true;                      ///< of all pictures
+  std::pair<std::int64_t, std::string> lowest;     ///< number and suffix of a picture
+  std::pair<std::int64_t, std::size_t> filled_up;  ///< number and width of the lowest with zeros
+
+  bool is_of_pictures() const {
+    return pictures > 0 && folders.empty() && videos.empty() && has_one_prefix;
+  }
+
+  void note_picture(const PictureName& parts) {
+    const std::pair<std::int64_t, std::string> place(parts.number, parts.suffix);
+    if (pictures++ == 0) {
+      picture_prefix = parts.prefix;
+      lowest = place;
+    }
+    has_one_prefix &= parts.prefix == *picture_prefix;
+    lowest = std::min(lowest, place);
+    if (parts.digits.size() > 1 && parts.digits[0] == '0') {
+      const std::pair width(parts.number, parts.digits.size());
+      if (filled_up.second == 0 || width < filled_up) filled_up = width;
+    }
+  }
+
+  /// How the pictures are called, and where they begin.
+  PictureSequence sequence() const {
+    return {.prefix = *picture_prefix,
+            .digits = static_cast<int>(filled_up.second),
+            .suffix = lowest.second,
+            .first_number = lowest.first};
+  }
 };
+
+/// Notes one entry of a folder.
+void note(const fs::path& folder, std::string_view name, unsigned char type,
+          FolderContents& contents) {
+  const auto picture = picture_name(name);
+  // A look at each of a hundred thousand pictures would take minutes on a file system that says
+  // nothing of kinds by itself, or where they are links.
+  const bool is_one_more = picture && type != DT_DIR && contents.pictures >= kPicturesLookedAt &&
+                           contents.is_of_pictures();
+  const EntryKind kind = is_one_more ? EntryKind::kFile : kind_of(folder, name, type);
+  if (kind == EntryKind::kFolder) {
+    contents.folders.emplace_back(name);
+  } else if (kind == EntryKind::kFile && has_media_extension(name)) {
+    contents.videos.emplace_back(name);
+  } else if (kind == EntryKind::kFile && picture && !picture->prefix.starts_with("flow")) {
+    contents.note_picture(*picture);
+  } else {
+    ++contents.others;
+    if (is_among(kArchives, name)) ++contents.archives;
+  }
+}
+
+/// Notes all entries of a folder but those that begin with a dot: to the end, since what makes
+/// pictures thumbnails may stand last.
+std::error_code read(const fs::path& folder, FolderContents& contents) {
+  const CPtr<DIR, ::closedir> listing(::opendir(folder.c_str()));
+  if (listing == nullptr) return {errno, std::generic_category()};
+  while (true) {
+    errno = 0;
+    const dirent* entry = ::readdir(listing.get());
+    if (entry == nullptr) return {errno, std::generic_category()};
+    const std::string_view name = entry->d_name;
+    if (!name.starts_with('.')) note(folder, name, entry->d_type, contents);
+  }
+}
 
 /// Device and inode: what a folder is, whatever path leads to it.
 using FolderId = std::pair<dev_t, ino_t>;
@@ -98,20 +177,11 @@ class Walk {
       waiting.insert(waiting.end(), inner.rbegin(), inner.rend());
     }
     std::ranges::sort(tree_.files);
-    std::ranges::sort(tree_.picture_folders, {}, &PictureFolder::path);
+    std::ranges::sort(tree_.picture_folders, {}, &FoundPictures::path);
     std::ranges::sort(tree_.piece_folders);
     std::ranges::sort(tree_.file_like_folders);
     std::ranges::sort(tree_.unreadable_folders);
     return std::move(tree_);
-  }
-
-  /// Of the root alone, without the folders in it.
-  std::optional<PictureSequence> pictures() {
-    FolderContents contents;
-    if (read(root_, /*may_stop_early*/ true, contents)) return std::nullopt;
-    take("", contents);
-    if (tree_.picture_folders.empty()) return std::nullopt;
-    return tree_.picture_folders[0].pictures;
   }
 
  private:
@@ -130,10 +200,7 @@ class Walk {
       return {};
     }
     FolderContents contents;
-    // Two links mean: no folder in it, where the file system counts them at all.
-    if (const auto error = read(path, /*may_stop_early*/ status.st_nlink == 2, contents)) {
-      return unreadable(folder, error.message());
-    }
+    if (const auto error = read(path, contents)) return unreadable(folder, error.message());
     take(folder, contents);
     std::vector<std::string> folders;
     for (const std::string& name : contents.folders) folders.push_back(joined(folder, name));
@@ -142,51 +209,9 @@ class Walk {
     return folders;
   }
 
-  static std::error_code read(const fs::path& path, bool may_stop_early, FolderContents& contents) {
-    std::error_code error;
-    fs::directory_iterator entries(path, error);
-    for (; !error && entries != fs::directory_iterator(); entries.increment(error)) {
-      const std::string name = entries->path().filename().string();
-      if (name.starts_with('.')) continue;
-      std::error_code broken_link;  // status() then says not_found
-      const fs::file_status kind = entries->status(broken_link);
-      // Pipes and sockets would block whoever opens them.
-      const bool may_be_media = fs::is_regular_file(kind) || !fs::exists(kind);
-      if (fs::is_directory(kind)) {
-        contents.folders.push_back(name);
-      } else if (may_be_media && has_media_extension(name)) {
-        contents.videos.push_back(name);
-      } else if (may_be_media && note_picture(name, contents)) {
-        const bool only_pictures = contents.folders.empty() && contents.videos.empty() &&
-                                   contents.example_of_prefix.size() == 1;
-        if (may_stop_early && only_pictures && contents.pictures == kPicturesRead) return {};
-      } else {
-        contents.others.push_back(name);
-      }
-    }
-    return error;
-  }
-
-  /// @return whether it is a numbered picture of a clip
-  static bool note_picture(const std::string& name, FolderContents& contents) {
-    const auto parts = picture_name(name);
-    if (!parts || parts->prefix.starts_with("flow")) return false;
-    contents.example_of_prefix.emplace(parts->prefix, name);
-    contents.has_zero_filled |= parts->number.size() > 1 && parts->number[0] == '0';
-    std::int64_t number = 0;
-    std::from_chars(parts->number.data(), parts->number.data() + parts->number.size(), number);
-    if (contents.lowest_picture < 0 || number < contents.lowest_picture) {
-      contents.lowest_picture = number;
-    }
-    ++contents.pictures;
-    return true;
-  }
-
   void take(const std::string& folder, const FolderContents& contents) {
-    for (const std::string& name : contents.others) {
-      ++tree_.other_files;
-      if (is_among(kArchives, name)) ++tree_.archives;
-    }
+    tree_.other_files += contents.others;
+    tree_.archives += contents.archives;
     const bool is_numbered = std::ranges::any_of(contents.videos, [](const std::string& name) {
       return std::ranges::all_of(fs::path(name).stem().string(), is_digit);
     });
@@ -196,36 +221,11 @@ class Walk {
     }
     if (has_media_extension(folder)) tree_.file_like_folders.push_back(folder);
     for (const std::string& name : contents.videos) tree_.files.push_back(joined(folder, name));
-    if (contents.pictures == 0) return;
-    if (contents.videos.empty() && contents.folders.empty() &&
-        contents.example_of_prefix.size() == 1) {
-      tree_.picture_folders.push_back({folder, sequence(folder, contents)});
+    if (contents.is_of_pictures()) {
+      tree_.picture_folders.push_back({folder, contents.sequence()});
     } else {
       tree_.other_files += contents.pictures;
     }
-  }
-
-  /// How the pictures of a folder are called, and where they begin.
-  PictureSequence sequence(const std::string& folder, const FolderContents& contents) const {
-    const std::string& example = contents.example_of_prefix.begin()->second;
-    const PictureName parts = *picture_name(example);
-    PictureSequence pictures{.prefix = std::string(parts.prefix),
-                             .digits = static_cast<int>(parts.number.size()),
-                             .suffix = std::string(parts.suffix)};
-    const auto exists = [&](std::int64_t number) {
-      std::error_code ignored;
-      return fs::exists(root_ / folder / file_name(pictures, number), ignored);
-    };
-    // Without a leading zero anywhere it takes a look whether numbers are filled up.
-    if (!contents.has_zero_filled && !exists(0) && !exists(1)) pictures.digits = 0;
-    pictures.first_number = exists(0) ? 0 : exists(1) ? 1 : lowest_picture(folder);
-    return pictures;
-  }
-
-  std::int64_t lowest_picture(const std::string& folder) const {
-    FolderContents all;
-    read(root_ / folder, /*may_stop_early*/ false, all);
-    return all.lowest_picture;
   }
 
   std::vector<std::string> unreadable(const std::string& folder, const std::string& why) {
@@ -248,7 +248,16 @@ bool has_media_extension(std::string_view name) { return is_among(kExtensions, n
 std::string media_extensions_text() { return fmt::format("{}", fmt::join(kExtensions, ", ")); }
 
 std::optional<PictureSequence> pictures_of(const fs::path& folder) {
-  return Walk(folder).pictures();
+  FolderContents contents;
+  if (read(folder, contents) || !contents.is_of_pictures()) return std::nullopt;
+  return contents.sequence();
+}
+
+std::string picture_names_text(const PictureSequence& pictures) {
+  const std::string number =
+      pictures.digits > 0 ? fmt::format("%0{}d", pictures.digits) : std::string("%d");
+  return fmt::format("{}{}{} from {}, {} a second", pictures.prefix, number, pictures.suffix,
+                     pictures.first_number, pictures.fps);
 }
 
 MediaTree find_media(const fs::path& root) {

@@ -18,8 +18,11 @@ bool has_media_extension(std::string_view name);
 /// @return the extensions that has_media_extension() knows, for messages: `.avi, .flv, …`
 std::string media_extensions_text();
 
-/// A folder of numbered pictures.
-struct PictureFolder {
+/// The highest number of a picture: what a manifest can hold, with room for one behind it.
+inline constexpr std::int64_t kMaxPictureNumber = 999'999'999'999;
+
+/// A folder of numbered pictures, as it was found.
+struct FoundPictures {
   std::string path;          ///< relative to the root
   PictureSequence pictures;  ///< naming and first number; the rate is not known from the files
 };
@@ -27,7 +30,7 @@ struct PictureFolder {
 struct MediaTree {
   std::vector<std::string> files;              ///< videos, relative to the root, sorted by bytes
   std::vector<std::string> top_folders;        ///< the root's own sub-folders, sorted by bytes
-  std::vector<PictureFolder> picture_folders;  ///< sorted by path
+  std::vector<FoundPictures> picture_folders;  ///< sorted by path
   std::vector<std::string> piece_folders;  ///< videos cut up: `P01_01.MP4/` of 0.MP4, 15.MP4, …
   std::vector<std::string> file_like_folders;   ///< called like a video, but none of the above
   std::vector<std::string> unreadable_folders;  ///< with the reason behind a colon
@@ -40,14 +43,18 @@ struct MediaTree {
 ///
 /// Links are followed, but no folder is visited twice, so loops of links end. Names that begin with
 /// a dot are passed over. A link that leads nowhere is listed, so that it is reported as missing.
-/// A folder with pictures and neither videos nor folders in it is a picture folder; after the first
-/// pictures it is not read on, since there may be a hundred thousand more. Optical flow
-/// (`flow_x_00001.jpg`) is no picture.
+/// A folder with pictures of one prefix and neither videos nor folders in it is a picture folder.
+/// Optical flow (`flow_x_00001.jpg`) is no picture, nor is one of a number above kMaxPictureNumber.
+/// Every folder is listed to its end, so the order of its entries does not matter; files are looked
+/// at one by one only where the file system does not say by itself what they are.
 /// @throws ConfigError the root is no folder or cannot be read
 MediaTree find_media(const std::filesystem::path& root);
 
 /// @return how the pictures in a folder are called, and where they begin; absent where it is no
 ///         picture folder or cannot be read. Folders in it are not visited.
 std::optional<PictureSequence> pictures_of(const std::filesystem::path& folder);
+
+/// @return how pictures are called, for people: `img_%05d.jpg from 1, 25 a second`
+std::string picture_names_text(const PictureSequence& pictures);
 
 }  // namespace cfp

@@ -1,6 +1,7 @@
 #include "datasets/media_index.h"
 
 #include <algorithm>
+#include <cmath>
 #include <map>
 #include <set>
 #include <unordered_map>
@@ -35,6 +36,12 @@ std::string stem_of(const std::string& path) {
   return has_media_extension(name) ? name.substr(0, name.rfind('.')) : name;
 }
 
+/// Media that may be a clip.
+struct Candidates {
+  std::vector<std::size_t> media;
+  bool by_short_name = false;  ///< their full names are not the clip's
+};
+
 /// All media of a tree by stem.
 class MediaIndex {
  public:
@@ -45,7 +52,7 @@ class MediaIndex {
       for (const std::string& folder : tree_.piece_folders) add({folder, Medium::Kind::kPieces});
     }
     if (wanted != MediaKind::kVideo) {
-      for (const PictureFolder& folder : tree_.picture_folders) {
+      for (const FoundPictures& folder : tree_.picture_folders) {
         add({folder.path, Medium::Kind::kPictures, &folder.pictures});
       }
     }
@@ -65,14 +72,21 @@ class MediaIndex {
   }
 
   /// @return the media of a name, best kind alone; none where there are none
-  std::vector<std::size_t> find(const MediaName& name) const {
-    for (const bool full : {true, false}) {
-      const auto& map = full ? by_stem_ : by_short_stem_;
-      const std::string& wanted = full ? name.stem : name.short_stem;
-      if (wanted.empty()) continue;
-      if (const auto found = map.find(key(wanted)); found != map.end()) return best(found->second);
+  Candidates find(const MediaName& name) const {
+    if (const auto full = by_stem_.find(key(name.stem)); full != by_stem_.end()) {
+      return {.media = best(full->second)};
     }
-    return {};
+    const auto found =
+        name.short_stem.empty() ? by_short_stem_.end() : by_short_stem_.find(key(name.short_stem));
+    if (found == by_short_stem_.end()) return {};
+    std::vector<std::size_t> fitting = found->second;
+    if (annotation_.fits != nullptr) {
+      std::erase_if(fitting, [&](std::size_t i) {
+        return !annotation_.fits(stem_of(media_[i].path), name.stem);
+      });
+    }
+    if (fitting.empty()) return {};
+    return {.media = best(fitting), .by_short_name = true};
   }
 
   Medium& at(std::size_t index) { return media_[index]; }
@@ -118,13 +132,21 @@ class MediaIndex {
     });
   }
 
+  /// Whether it lies in a folder `replacement*` or `*_ext`, as the CVDF calls those of better
+  /// files.
+  static bool is_replacement(const std::string& path) {
+    for (std::size_t begin = 0, slash; (slash = path.find('/', begin)) != std::string::npos;
+         begin = slash + 1) {
+      const std::string_view folder = std::string_view(path).substr(begin, slash - begin);
+      if (folder.starts_with("replacement") || folder.ends_with("_ext")) return true;
+    }
+    return false;
+  }
+
   void prefer_replacements(std::vector<std::size_t>& kept) const {
-    const auto is_replacement = [&](std::size_t i) {
-      return media_[i].path.starts_with("replacement") ||
-             media_[i].path.find("/replacement") != std::string::npos;
-    };
-    if (std::ranges::count_if(kept, is_replacement) != 1) return;
-    std::erase_if(kept, [&](std::size_t i) { return !is_replacement(i); });
+    const auto is_better = [&](std::size_t i) { return is_replacement(media_[i].path); };
+    if (std::ranges::count_if(kept, is_better) != 1) return;
+    std::erase_if(kept, [&](std::size_t i) { return !is_better(i); });
   }
 
   fs::path root_;
@@ -159,9 +181,11 @@ class Finder {
       place(clip, row);
       name(clip, row);
     }
+    fail_shared(manifest);
     manifest.provenance =
         fmt::format("{}: {} clips, {} found, {} missing, {} with several files", annotation_.source,
                     manifest.rows.size(), matched_, missing_, duplicates_);
+    if (shared_ > 0) manifest.provenance += fmt::format(", {} with the file of another", shared_);
     manifest.notes = notes();
     return manifest;
   }
@@ -176,16 +200,17 @@ class Finder {
 
   void place(const AnnotatedClip& clip, ManifestRow& row) {
     for (const MediaName& name : clip.names) {
-      const std::vector<std::size_t> found = index_.find(name);
-      if (found.empty()) continue;
-      for (const std::size_t i : found) index_.at(i).is_used = true;
-      const Medium& medium = index_.at(found.front());
+      const Candidates found = index_.find(name);
+      if (found.media.empty()) continue;
+      for (const std::size_t i : found.media) index_.at(i).is_used = true;
+      const Medium& medium = index_.at(found.media.front());
       row.media = segment(name, medium);
-      ++layouts_[layout(clip, medium)];
-      if (found.size() > 1) {
-        fail_ambiguous(found, row);
+      ++layouts_[layout(clip, medium, row.media)];
+      if (found.media.size() > 1) {
+        fail_ambiguous(found.media, row);
       } else {
         ++matched_;
+        if (found.by_short_name) by_short_name_[found.media.front()].push_back(row.row);
       }
       return;
     }
@@ -212,6 +237,8 @@ class Finder {
       const std::int64_t shift = pictures.first_number - 1;
       pictures.start_number = *name.start_picture + shift;
       pictures.stop_number = *name.stop_picture + shift;
+    } else {
+      cut_by_time(name.start_s, name.end_s, pictures);
     }
     media.pictures = pictures;
     return media;
@@ -230,6 +257,31 @@ class Finder {
                                found.size() > kMostNamed ? ", …" : "")};
   }
 
+  /// Fails the rows that would have one file by its short name: it can be the clip of one alone.
+  void fail_shared(Manifest& manifest) {
+    for (const auto& [medium, rows] : by_short_name_) {
+      const std::string& first = annotation_.clips[static_cast<std::size_t>(rows.front())].clip_id;
+      const auto other = std::ranges::find_if(rows, [&](std::int64_t row) {
+        return annotation_.clips[static_cast<std::size_t>(row)].clip_id != first;
+      });
+      const auto count = static_cast<std::int64_t>(rows.size());
+      if (other == rows.end()) {
+        by_short_name_rows_ += count;
+        continue;
+      }
+      matched_ -= count;
+      shared_ += count;
+      for (const std::int64_t row : rows) {
+        ManifestRow& shared = manifest.rows[static_cast<std::size_t>(row)];
+        shared.problem = {
+            FailureReason::kDuplicate,
+            fmt::format("{}: by the {} alone this would be {} clips, {} and {} among them",
+                        shared.media.path, annotation_.short_word, count, first,
+                        annotation_.clips[static_cast<std::size_t>(*other)].clip_id)};
+      }
+    }
+  }
+
   /// Gives the row an id of its own, and the reference files of its clip.
   void name(const AnnotatedClip& clip, ManifestRow& row) {
     row.clip_id = clip.clip_id;
@@ -238,7 +290,9 @@ class Finder {
       row.clip_id = fmt::format("{} #{}", clip.clip_id, n);
     }
     ++repeated_;
-    if (!row.problem) {
+    const bool is_missing = row.problem && row.problem->reason == FailureReason::kMissing;
+    if (is_missing) --missing_;
+    if (!row.problem || is_missing) {
       row.problem = {
           FailureReason::kDuplicate,
           fmt::format("{}: the annotation names this clip more than once", clip.clip_id)};
@@ -246,7 +300,8 @@ class Finder {
   }
 
   /// `train/<class>/<clip>.mp4`: a path with what differs from clip to clip left out.
-  std::string layout(const AnnotatedClip& clip, const Medium& medium) const {
+  std::string layout(const AnnotatedClip& clip, const Medium& medium,
+                     const MediaSegment& media) const {
     const std::string group = normalise_class_name(clip.group);
     std::string text;
     for (std::size_t begin = 0; begin <= medium.path.size();) {
@@ -254,7 +309,7 @@ class Finder {
       const std::string part = medium.path.substr(begin, end - begin);
       const bool is_last = end == medium.path.size();
       if (begin > 0) text += '/';
-      text += is_last ? "<clip>" + ending(part, medium)
+      text += is_last ? "<clip>" + ending(part, medium, media)
               : !group.empty() && normalise_class_name(part) == group
                   ? "<" + annotation_.group_word + ">"
                   : part;
@@ -263,10 +318,12 @@ class Finder {
     return text;
   }
 
-  static std::string ending(const std::string& name, const Medium& medium) {
+  static std::string ending(const std::string& name, const Medium& medium,
+                            const MediaSegment& media) {
     if (medium.kind == Medium::Kind::kPictures) {
-      return fmt::format("/{}%0{}d{} from {}", medium.pictures->prefix, medium.pictures->digits,
-                         medium.pictures->suffix, medium.pictures->first_number);
+      PictureSequence pictures = *medium.pictures;
+      pictures.fps = media.pictures->fps;
+      return fmt::format("/{}", picture_names_text(pictures));
     }
     const std::string extension = fs::path(name).extension().string();
     return medium.kind == Medium::Kind::kVideo ? extension : extension + "/";
@@ -286,6 +343,14 @@ class Finder {
       lines.push_back(fmt::format("layout      and {} more", layouts.size() - kMostLayouts));
     }
     lines.push_back(fmt::format("matched     {}", matched_));
+    if (by_short_name_rows_ > 0) {
+      lines.push_back(fmt::format("            {} by the {} alone", by_short_name_rows_,
+                                  annotation_.short_word));
+    }
+    if (shared_ > 0) {
+      lines.push_back(fmt::format("            {} clips would share a file by the {} alone",
+                                  shared_, annotation_.short_word));
+    }
     lines.push_back(fmt::format("missing     {}", missing_));
     lines.push_back(
         fmt::format("duplicate   {} with several files, {} named twice", duplicates_, repeated_));
@@ -311,10 +376,26 @@ class Finder {
   MediaIndex index_;
   std::unordered_set<std::string> ids_;
   std::map<std::string, std::int64_t> layouts_;
+  std::map<std::size_t, std::vector<std::int64_t>> by_short_name_;  ///< rows by medium
   std::int64_t matched_ = 0, missing_ = 0, duplicates_ = 0, repeated_ = 0;
+  std::int64_t by_short_name_rows_ = 0, shared_ = 0;
 };
 
+/// @return the number of the first picture at or after a time
+std::int64_t picture_from(double seconds, const PictureSequence& pictures) {
+  constexpr double kRounding = 1e-6;  // of a picture: 0.28 s at 25 a second is the 7th
+  const auto farthest = static_cast<double>(kMaxPictureNumber - pictures.first_number);
+  return pictures.first_number + static_cast<std::int64_t>(std::min(
+                                     std::ceil(seconds * pictures.fps - kRounding), farthest));
+}
+
 }  // namespace
+
+void cut_by_time(const std::optional<double>& start_s, const std::optional<double>& end_s,
+                 PictureSequence& pictures) {
+  if (start_s) pictures.start_number = picture_from(*start_s, pictures);
+  if (end_s) pictures.stop_number = picture_from(*end_s, pictures);
+}
 
 Manifest find_clips(const Annotation& annotation, const DatasetOptions& options) {
   if (options.data_root.empty()) {

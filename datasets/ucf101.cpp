@@ -42,16 +42,26 @@ AnnotatedClip read_line(const LineReader& lines, std::string_view line,
           .labels = {label->second}};
 }
 
+std::string list_name(const std::string& split, int id) {
+  return fmt::format("{}list{:02}.txt", split, id);
+}
+
 }  // namespace
 
 Annotation read_ucf101(const DatasetOptions& options) {
-  const AnnotationFiles files(options);
+  AnnotationFiles files(options);
   const std::string split = choose("split", options.split, {"test", "train"});
   const int id = checked_split_id(options.split_id);
   if (files.is_file_of(".json")) {
     return read_database_json(files.place(), split, options.class_names);
   }
-  const std::string list = fmt::format("{}list{:02}.txt", split, id);
+  refuse_class_names(options, "those of classInd.txt, in its order");
+  const std::string list = list_name(split, id);
+  std::vector<std::string> official;
+  for (const char* part : {"test", "train"}) {
+    for (int n = 1; n <= 3; ++n) official.push_back(list_name(part, n));
+  }
+  files.refuse_other_split(official, list);
   const std::string folder = "ucfTrainTestlist/";
   const fs::path path = files.find({list, folder + list});
   const fs::path classes = files.find_beside({"classInd.txt", folder + "classInd.txt"});

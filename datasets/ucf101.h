@@ -15,7 +15,7 @@ namespace cfp {
 ///
 /// Labels count from 0 in the order of classInd.txt, which is not that of bytes. The class is the
 /// folder in the list: file names spell one class otherwise (v_HandStandPushups_*).
-/// @throws ConfigError `file:line: why`
+/// @throws ConfigError `file:line: why`; `class_names` given without a JSON
 Annotation read_ucf101(const DatasetOptions& options);
 
 }  // namespace cfp

@@ -23,6 +23,9 @@ struct PictureSequence {
   bool operator==(const PictureSequence&) const = default;
 };
 
+/// @return the name of a picture of the sequence: `frame_0000000017.jpg`
+std::string picture_file_name(const PictureSequence& pictures, std::int64_t number);
+
 /// Where a clip's frames are: a video file, pieces of one, or pictures, and which part of them.
 struct MediaSegment {
   std::string path;               ///< file or folder; never handed to a shell, never read as a URL

@@ -27,10 +27,6 @@ constexpr double kMaxFps = 1e6;
   throw DataError(reason, fmt::format("{}: {}", path, why));
 }
 
-std::string file_name(const PictureSequence& sequence, std::int64_t number) {
-  return fmt::format("{}{:0{}}{}", sequence.prefix, number, sequence.digits, sequence.suffix);
-}
-
 void check(const PictureSequence& sequence, const std::string& folder) {
   const auto cannot_be_in_a_name = [](const std::string& part) {
     return part.find('/') != std::string::npos || part.find('\0') != std::string::npos;
@@ -60,7 +56,7 @@ std::optional<std::int64_t> number_in(std::string_view name, const PictureSequen
   const auto [end, error] = std::from_chars(digits.begin(), digits.end(), number);
   if (error != std::errc() || end != digits.end() || digits[0] == '-') return {};
   // 0007 and 7 are different names; only one of them is the sequence's.
-  if (file_name(sequence, number) != name) return {};
+  if (picture_file_name(sequence, number) != name) return {};
   return number;
 }
 
@@ -114,7 +110,7 @@ void PictureFolder::limit_to_what_there_is(std::int64_t stop) {
   });
   if (last < 0) {
     fail(FailureReason::kEmpty, folder_,
-         fmt::format("there is no picture named like {}", file_name(sequence_, start_)));
+         fmt::format("there is no picture named like {}", picture_file_name(sequence_, start_)));
   }
   if (last < start_) {
     fail(FailureReason::kTooShort, folder_,
@@ -134,7 +130,7 @@ void PictureFolder::limit_to_what_there_is(std::int64_t stop) {
 }
 
 std::string PictureFolder::path_of(std::int64_t number) const {
-  return folder_ + "/" + file_name(sequence_, number);
+  return folder_ + "/" + picture_file_name(sequence_, number);
 }
 
 std::string PictureFolder::picture_path(std::int64_t index) const {

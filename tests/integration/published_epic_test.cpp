@@ -1,5 +1,6 @@
 // EPIC-KITCHENS: segments of two-minute videos whose frames show their number, at the rates that
 // the real ones have; from videos by the times, from folders of pictures by the frame numbers.
+#include <algorithm>
 #include <cmath>
 
 #include <fmt/format.h>

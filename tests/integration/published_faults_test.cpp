@@ -1,5 +1,7 @@
 // A copy of a published data set with everything wrong in it that goes wrong: each clip is
 // explained or fails with exactly its reason, in the run and in the check before it.
+#include <chrono>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -166,6 +168,7 @@ TEST_F(PublishedFaults, OfACopyWithManyMissingFilesDoNotEndTheRunAtOnce) {
 
 TEST_F(PublishedFaults, AreInTheManifestThatIndexWrites) {
   plant(false);
+  ASSERT_EQ(run_program({"check", "faulty.yaml", "--probe", "full"}, folder_.path()).exit_code, 0);
   ASSERT_EQ(run_program({"index", "faulty.yaml"}, folder_.path()).exit_code, 0);
   const Manifest manifest = read_manifest(folder_ / "manifest.csv");
   ASSERT_EQ(manifest.rows.size(), 20u);
@@ -177,12 +180,43 @@ TEST_F(PublishedFaults, AreInTheManifestThatIndexWrites) {
   EXPECT_NEAR(manifest.rows[12].facts->duration_s, kCopiedFrames / 25.0, 0.05)
       << "to a frame, as headers say it";
 
-  // What was written is a data set, and gives the same failures.
-  write_text(folder_ / "indexed.yaml",
-             tiny_config("{type: manifest, file: manifest.csv, max_failures: 20}"));
-  const ProgramResult run = run_program({"run", "indexed.yaml"}, folder_.path());
+  // What was written is a data set, and gives the same failures, from wherever it is read.
+  const auto expected = reasons_in(folder_ / "bad_clips.csv");
+  const fs::path elsewhere = folder_ / "elsewhere";
+  write_text(elsewhere / "indexed.yaml",
+             tiny_config("{type: manifest, file: ../manifest.csv, max_failures: 20}"));
+  const ProgramResult run = run_program({"run", "indexed.yaml"}, elsewhere);
   EXPECT_EQ(run.exit_code, 0) << run.err;
-  EXPECT_EQ(reasons_in(folder_ / "out/failures.csv").at(id(12)), "duplicate");
+  EXPECT_EQ(reasons_in(elsewhere / "out/failures.csv"), expected);
+}
+
+TEST_F(PublishedFaults, OfAnEarlierLookDoNotBindALaterOne) {
+  // Written down while clips had to be long, and one file was not there.
+  fs::rename(file(1), folder_ / "kept.avi");
+  ASSERT_EQ(
+      run_program({"index", "faulty.yaml", "sampling.clip_len=64", "sampling.out_of_bound=error"},
+                  folder_.path())
+          .exit_code,
+      0);
+  EXPECT_THAT(read_text(folder_ / "manifest.csv"), testing::HasSubstr(",too_short,"));
+  write_text(folder_ / "indexed.yaml",
+             tiny_config("{type: manifest, file: manifest.csv, max_failures: 0}"));
+  const std::vector<std::string> check{"check", "indexed.yaml", "--probe", "full"};
+  const ProgramResult without = run_program(check, folder_.path());
+  EXPECT_EQ(without.exit_code, 3) << without.out;
+  EXPECT_EQ(reasons_in(folder_ / "bad_clips.csv"),
+            (std::map<std::string, std::string>{{id(1), "missing"}}));
+  fs::rename(folder_ / "kept.avi", file(1));
+  const ProgramResult with = run_program(check, folder_.path());
+  EXPECT_EQ(with.exit_code, 0) << with.out;
+  EXPECT_THAT(with.out, testing::HasSubstr("20 of 20 clips have no problem"));
+}
+
+TEST_F(PublishedFaults, MayBeLookedForInFilesFromBefore1970) {
+  fs::last_write_time(file(1), fs::file_time_type::clock::from_sys(
+                                   std::chrono::sys_seconds(std::chrono::seconds(-86'400))));
+  ASSERT_EQ(run_program({"index", "faulty.yaml"}, folder_.path()).exit_code, 0);
+  EXPECT_EQ(read_manifest(folder_ / "manifest.csv").rows[0].facts->modified_s, -86'400);
 }
 
 }  // namespace

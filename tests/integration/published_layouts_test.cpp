@@ -1,5 +1,7 @@
 // Copies of the published data sets in every layout that is around: each row of the annotation must
 // come out as the frames that were generated for it.
+#include <algorithm>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
@@ -126,7 +128,7 @@ TEST_F(KineticsLayout, OfPictures) {
     write_text(folder / "n_frames", "12");
   }
   EXPECT_THAT(notes_of(expect_clips(options_, clips_)),
-              HasSubstr("layout      4 x jpg/<class>/<clip>/image_%05d.jpg from 1\n"));
+              HasSubstr("layout      4 x jpg/<class>/<clip>/image_%05d.jpg from 1, 25 a second\n"));
 }
 
 TEST_F(KineticsLayout, OfRawframesBesideFlow) {
@@ -291,6 +293,21 @@ TEST_F(EgteaLayout, OfWholeSessions) {
   expect_clips(options_, clips_);
 }
 
+TEST_F(EgteaLayout, OfWholeSessionsInPicturesAtAnotherRate) {
+  // Picture n, from 1, is at (n - 1) / 12 s and shows n - 1.
+  for (const char* session : {"P04-R06-GreekSalad", "OP01-R01-PastaSalad"}) {
+    const PictureSequence names{.prefix = "img_", .digits = 5, .suffix = ".jpg"};
+    write_pictures(root() / session, names, 75);
+  }
+  const Manifest manifest = load_dataset({.type = "egtea",
+                                          .data_root = root().string(),
+                                          .annotations = annotations().string(),
+                                          .picture_fps = 12});
+  ASSERT_EQ(manifest.rows.size(), 2u);
+  EXPECT_EQ(numbers_of(manifest.rows[0].media), counted(24, 29)) << "2.0 s to before 2.5 s";
+  EXPECT_EQ(numbers_of(manifest.rows[1].media), counted(48, 53)) << "4.0 s to before 4.5 s";
+}
+
 TEST_F(EgteaLayout, OfExtractedFrames) {
   write_clip_pictures(root() / "P04-R06-GreekSalad" / clips_[0].stem, clips_[0], "", 6, 0);
   write_clip_pictures(root() / "OP01-R01-PastaSalad" / clips_[1].stem, clips_[1], "", 4, 0, ".png");
@@ -307,6 +324,17 @@ TEST_F(PublishedLayout, OfListsWithOtherFoldersAndExtensions) {
       {.type = "list", .data_root = root().string(), .file = (folder_ / "mfnet.txt").string()});
   EXPECT_EQ(manifest.rows[0].label, 3);
   EXPECT_EQ(numbers_of(manifest.rows[0].media), counted(7, 18));
+}
+
+TEST_F(PublishedLayout, OfListsWithTimesOverPictures) {
+  const PictureSequence names{.prefix = "image_", .digits = 5, .suffix = ".jpg"};
+  write_pictures(root() / "jpg/long", names, 100);
+  write_text(folder_ / "list.csv", "path,label,start,end\nvideos/long.mp4,3,2,2.4\n");
+  const Manifest manifest = load_dataset({.type = "list",
+                                          .data_root = root().string(),
+                                          .file = (folder_ / "list.csv").string(),
+                                          .picture_fps = 10});
+  EXPECT_EQ(numbers_of(manifest.rows[0].media), counted(20, 23));
 }
 
 TEST_F(PublishedLayout, OfRawframesLists) {

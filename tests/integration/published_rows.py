@@ -1,4 +1,4 @@
-#!/ usr / bin / env python3
+#!/usr/bin/env python3
 """Reads the publishers' annotation files with parsers of its own and compares them, row by row, with
 the manifests of `cfp index`.
 
@@ -23,28 +23,38 @@ def table(path, delimiter=","):
     with open(path, newline="") as file:
         return list(csv.DictReader(file, delimiter=delimiter))
 
-#Each parser : [(clip id, file below the root, start s, end s, {head : class name})]; heads of one
-#label are called "".
+
+# Each parser: [(clip id, file below the root, start s, end s, {head: (number, class name)})]; the
+# head of data sets that have one alone is called "".
 
 def kinetics(folder, split):
-    return [(f"{r['youtube_id']}_{int(r['time_start']):06d}_{int(r['time_end']):06d}",
-             f"{r['label']}/{r['youtube_id']}_{int(r['time_start']):06d}_{int(r['time_end']):06d}.mp4",
-             None, None, {"": r["label"]}) for r in table(folder / f"{split}.csv")]
+    # The sorted names, which all maps of Kinetics-400 agree on; the excerpt has clips of some.
+    records = table(folder / f"{split}.csv")
+    numbers = {name: i for i, name in enumerate(sorted(lines(folder / "label_map.txt")))}
+    stems = [f"{r['youtube_id']}_{int(r['time_start']):06d}_{int(r['time_end']):06d}"
+             for r in records]
+    return [(stem, f"{r['label']}/{stem}.mp4", None, None, {"": (numbers[r["label"]], r["label"])})
+            for stem, r in zip(stems, records)]
 
 
 def ucf101(folder, split):
+    numbers = {name: int(number) - 1
+               for number, name in (line.split() for line in lines(folder / "classInd.txt"))}
     paths = [line.split()[0] for line in lines(folder / f"{split}list01.txt")]
-    return [(pathlib.Path(p).stem, p, None, None, {"": p.split("/")[0]}) for p in paths]
+    return [(pathlib.Path(p).stem, p, None, None, {"": (numbers[p.split("/")[0]], p.split("/")[0])})
+            for p in paths]
 
 
 def hmdb51(folder, split):
     rows = []
-    for path in sorted(folder.glob("*_test_split1.txt"), key=lambda p: p.name[:-16]):
-        name = path.name[:-len("_test_split1.txt")]
+    names = sorted(p.name[:-len("_test_split1.txt")] for p in folder.glob("*_test_split1.txt"))
+    for class_number, name in enumerate(names):
+        path = folder / f"{name}_test_split1.txt"
         for line in lines(path):
             file, flag = line.rsplit(None, 1)
             if split == "all" or flag == {"train": "1", "test": "2", "unused": "0"}[split]:
-                rows.append((file[:-4], f"{name}/{file}", None, None, {"": name}))
+                rows.append((file[:-4], f"{name}/{file}", None, None,
+                             {"": (class_number, name)}))
     return rows
 
 
@@ -56,12 +66,17 @@ def seconds(text):
 def epic(folder, file, id_column, names, place):
     verbs, nouns = ({int(list(r.values())[0]): list(r.values())[1] for r in table(folder / n)}
                     for n in names)
+    records = table(folder / file)
+    pairs = sorted({(int(r["verb_class"]), int(r["noun_class"]))
+                    for r in records if r.get("verb_class")})
+    numbers = {pair: i for i, pair in enumerate(pairs)}
     rows = []
-    for r in table(folder / file):
+    for r in records:
         labels = {}
         if r.get("verb_class"):
-            verb, noun = verbs[int(r["verb_class"])], nouns[int(r["noun_class"])]
-            labels = {"verb": verb, "noun": noun, "action": f"{verb} {noun}"}
+            verb, noun = int(r["verb_class"]), int(r["noun_class"])
+            labels = {"verb": (verb, verbs[verb]), "noun": (noun, nouns[noun]),
+                      "action": (numbers[verb, noun], f"{verbs[verb]} {nouns[noun]}")}
         rows.append((r[id_column], place(r), seconds(r["start_timestamp"]),
                      seconds(r["stop_timestamp"]), labels))
     return rows
@@ -87,14 +102,15 @@ def egtea(folder, split):
             for head in ("action", "verb", "noun")}
     rows = []
     for line in lines(folder / f"{split}_split1.txt"):
-        clip, action, verb, noun, *_ = line.split()
+        clip, *numbers = line.split()
+        numbers = dict(zip(("action", "verb", "noun"), map(int, numbers)))
         session = re.match(r"O?P\d\d-R\d\d-[A-Za-z]+", clip)[0]
         rows.append((clip, f"cropped_clips/{session}/{clip}.mp4", None, None,
-                     {"action": name["action"][int(action)], "verb": name["verb"][int(verb)],
-                      "noun": name["noun"][int(noun)]}))
+                     {head: (number - 1, name[head][number]) for head, number in numbers.items()}))
     return rows
 
-#type, parser, folder, split, rows in the files given(excerpts where the whole is larger)
+
+# type, parser, folder, split, rows in the files given (excerpts where the whole is larger)
 SETS = [
     ("kinetics400", kinetics, "kinetics400", "val", 4977),
     ("ucf101", ucf101, "ucf101/ucfTrainTestlist", "train", 9537),
@@ -127,12 +143,16 @@ def number(text):
     return float(text) if text else None
 
 
-def row_of(record):
-    heads = {column[:-len("_label")]: record[column[:-len("_label")]]
-             for column in record if column.endswith("_label")}
-    heads = {head: name for head, name in (heads or {"": record["class_name"]}).items() if name}
-    return (record["clip_id"], record["path"].removeprefix("root/"), number(record["start_s"]),
-            number(record["end_s"]), heads)
+def row_of(record, folder, head_in_use):
+    columns = {column[:-len("_label")]: (record[column], record[column[:-len("_label")]])
+               for column in record if column.endswith("_label")}
+    in_use = record["label"], record["class_name"]
+    if columns and columns[head_in_use] != in_use:
+        raise ValueError(f"label and class_name are not those of {head_in_use}: {record}")
+    heads = {head: (int(label), name)
+             for head, (label, name) in (columns or {"": in_use}).items() if label}
+    return (record["clip_id"], record["path"].removeprefix(f"{folder.resolve()}/root/"),
+            number(record["start_s"]), number(record["end_s"]), heads)
 
 
 def main():
@@ -149,7 +169,9 @@ def main():
             path = folder / "root" / file
             path.parent.mkdir(parents=True, exist_ok=True)
             path.touch()
-        found = [row_of(r) for r in index(given.cfp.resolve(), folder, kind, annotations, split)]
+        head_in_use = "action" if kind == "egtea" else "verb"
+        found = [row_of(r, folder, head_in_use)
+                 for r in index(given.cfp.resolve(), folder, kind, annotations, split)]
         different = [(e, f) for e, f in zip(expected, found) if e != f]
         good = not different and len(expected) == len(found) == count
         print(f"{kind} {split}: {len(found)} rows, {len(expected)} by the other parser, {count} "

@@ -143,6 +143,7 @@ TEST(PublishedTables, OfEgteasRawActionsHaveEveryFieldInEveryRow) {
 
 TEST_F(Annotations, OfKineticsAreReadByTheNamesOfTheColumns) {
   put("test.csv", "youtube_id,time_start,time_end,split\n--6bJUbfpnQ,17,27,test\n");
+  put("label_map.txt", "zumba\nabseiling\n");
   DatasetOptions test = options();
   test.split = "test";
   const Annotation unlabelled = kinetics400(test);
@@ -150,8 +151,85 @@ TEST_F(Annotations, OfKineticsAreReadByTheNamesOfTheColumns) {
   EXPECT_EQ(unlabelled.clips[0].clip_id, "--6bJUbfpnQ_000017_000027");
   put("val.csv", "time_end,time_start,label,youtube_id\n27.0,17.0,abseiling,--6bJUbfpnQ\n");
   EXPECT_EQ(kinetics400(options()).clips[0].clip_id, "--6bJUbfpnQ_000017_000027");
-  put("label_map.txt", "zumba\nabseiling\n");
   EXPECT_EQ(kinetics400(options()).clips[0].labels[0], 1) << "the order of the map";
+}
+
+TEST_F(Annotations, OfKineticsWithoutLabelsTakeTheClassesOfAnotherSplit) {
+  put("test.csv", "youtube_id,time_start,time_end,split\n--6bJUbfpnQ,17,27,test\n");
+  DatasetOptions test = options();
+  test.split = "test";
+  const auto read = [&] { kinetics400(test); };
+  EXPECT_THAT(message_of<ConfigError>(read), HasSubstr("test.csv): has no labels"));
+  EXPECT_THAT(message_of<ConfigError>(read), HasSubstr("as dataset.class_names"));
+  put("train.csv", "label,youtube_id,time_start,time_end\nzumba,--6bJUbfpnQ,1,2\n,x,1,2\n");
+  EXPECT_THAT(kinetics400(test).heads[0].class_names, ElementsAre("zumba"));
+  put("val.csv", "label,youtube_id,time_start,time_end\nb,--6bJUbfpnQ,1,2\na,x,1,2\nb,y,1,2\n");
+  const Annotation annotation = kinetics400(test);
+  EXPECT_THAT(annotation.heads[0].class_names, ElementsAre("a", "b"));
+  EXPECT_THAT(annotation.source, HasSubstr("class names of " + (folder_ / "val.csv").string()));
+  EXPECT_EQ(annotation.clips[0].labels[0], std::nullopt);
+}
+
+TEST_F(Annotations, HaveTheirCompanionsBesideTheMainOneToo) {
+  put("annotations/val.csv", "label,youtube_id,time_start,time_end\nzumba,--6bJUbfpnQ,1,2\n");
+  put("annotations/label_map.txt", "zumba\nabseiling\n");
+  EXPECT_THAT(kinetics400(options()).heads[0].class_names, ElementsAre("zumba", "abseiling"));
+  put("annotations/EPIC_train_action_labels.csv",
+      "uid,participant_id,video_id,start_timestamp,stop_timestamp,start_frame,stop_frame,verb_"
+      "class,"
+      "noun_class\n0,P01,P01_01,00:00:00.00,00:00:01.00,1,60,0,0\n"
+      "1,P01,P01_01,00:00:01.00,00:00:02.00,60,120,1,0\n");
+  put("annotations/EPIC_verb_classes.csv", "verb_id,class_key,verbs\n0,take,x\n1,put,x\n");
+  put("annotations/EPIC_noun_classes.csv", "noun_id,class_key,nouns\n0,pan,x\n");
+  DatasetOptions many_shot = options();
+  many_shot.subset = "many_shot";
+  EXPECT_THAT(message_of<ConfigError>([&] { read_epic55(many_shot); }),
+              HasSubstr("/annotations, " + folder_.path().string() +
+                        ": holds none of the annotation files EPIC_many_shot_verbs.csv"));
+  put("annotations/EPIC_many_shot_verbs.csv", "verb_class,verb\n1,put\n");
+  EXPECT_EQ(read_epic55(many_shot).clips.size(), 1u);
+}
+
+TEST_F(Annotations, WithTheNameOfAnotherSplitAreRefused) {
+  const auto message = [&](const std::string& file, const std::string& split, auto read) {
+    put(file, "x\n");
+    return message_of<ConfigError>(
+        [&] { read({.annotations = (folder_ / file).string(), .split = split}); });
+  };
+  const auto says = [](const std::string& wanted) {
+    return HasSubstr(
+        "this is the publisher's name for the file of another split; that of the split "
+        "asked for is " +
+        wanted);
+  };
+  EXPECT_THAT(message("trainlist01.txt", "test", read_ucf101), says("testlist01.txt"));
+  EXPECT_THAT(message("testlist02.txt", "test", read_ucf101), says("testlist01.txt"));
+  EXPECT_THAT(message("wave_test_split2.txt", "test", read_hmdb51), says("wave_test_split1.txt"));
+  EXPECT_THAT(message("train_split1.txt", "test", read_egtea), says("test_split1.txt"));
+  EXPECT_THAT(message("EPIC_test_s1_timestamps.csv", "train", read_epic55),
+              says("EPIC_train_action_labels.csv"));
+  EXPECT_THAT(message("EPIC_100_test_timestamps.csv", "validation", read_epic100),
+              says("EPIC_100_validation.csv"));
+  // Of Kinetics the rows say of which split they are, if they do.
+  put("train.csv", "label,youtube_id,time_start,time_end,split\na,--6bJUbfpnQ,1,2,val\n");
+  DatasetOptions all_splits{.annotations = (folder_ / "train.csv").string()};
+  EXPECT_EQ(kinetics400(all_splits).clips.size(), 1u);
+  put("train.csv", "label,youtube_id,time_start,time_end\na,--6bJUbfpnQ,1,2\n");
+  EXPECT_THAT(message_of<ConfigError>([&] { kinetics400(all_splits); }), says("val.csv"));
+  // A name of one's own says nothing.
+  put("mine.csv", "label,youtube_id,time_start,time_end\na,--6bJUbfpnQ,1,2\n");
+  EXPECT_EQ(kinetics400({.annotations = (folder_ / "mine.csv").string()}).clips.size(), 1u);
+}
+
+TEST_F(Annotations, ThatHaveClassesOfTheirOwnRefuseAFileOfThem) {
+  DatasetOptions named = options();
+  named.class_names = "names.txt";
+  EXPECT_THAT(
+      message_of<ConfigError>([&] { read_ucf101(named); }),
+      HasSubstr("dataset.class_names is names.txt, but the classes of these annotations are "
+                "those of classInd.txt, in its order"));
+  EXPECT_THAT(message_of<ConfigError>([&] { read_hmdb51(named); }),
+              HasSubstr("those that the split files are called after, sorted"));
 }
 
 TEST_F(Annotations, OfKineticsAreRefusedWithTheLine) {
@@ -201,6 +279,7 @@ TEST_F(Annotations, OfHmdb51NeedAFileForEveryClass) {
   put("c7_test_split1.txt", "../b.avi 2 \n");
   EXPECT_THAT(refusal(read_hmdb51), HasSubstr("c7_test_split1.txt:1"));
   put("c7_test_split1.txt", "");
+  put("._c7_test_split1.txt", "left by macOS");
   EXPECT_EQ(read_hmdb51(options()).clips.size(), 1u);
 }
 
@@ -257,6 +336,27 @@ TEST_F(Annotations, OfEgteaAreRefusedWithTheLine) {
   EXPECT_THAT(line("../x-1-2-F1-F2 1 1 1"), HasSubstr("is no clip"));
 }
 
+TEST_F(Annotations, OfEgteaMeanTheSameTimesAtAnyRateOfPictures) {
+  put("action_idx.txt", "Open fridge 1\n");
+  put("verb_idx.txt", "Open 1\n");
+  put("noun_idx.txt", "fridge 1\n");
+  put("test_split1.txt", "P04-R06-GreekSalad-2000-2300-F000049-F000060 1 1 1\n");
+  const auto session = [&](std::optional<double> fps) {
+    DatasetOptions with_rate = options();
+    with_rate.picture_fps = fps;
+    return read_egtea(with_rate).clips[0].names[1];
+  };
+  const auto numbers = [&](std::optional<double> fps) {
+    const MediaName name = session(fps);
+    return std::pair(*name.start_picture, *name.stop_picture - 1);
+  };
+  EXPECT_EQ(numbers({}), std::pair(std::int64_t{49}, std::int64_t{60}));
+  EXPECT_EQ(numbers(24), numbers({}));
+  EXPECT_EQ(numbers(12), std::pair(std::int64_t{25}, std::int64_t{30}));
+  EXPECT_EQ(numbers(60), std::pair(std::int64_t{121}, std::int64_t{150}));
+  EXPECT_EQ(session(12).picture_fps, 12);
+}
+
 TEST_F(Annotations, InJsonAreRefusedWithTheClip) {
   const auto json = [&](std::string_view text) {
     put("a.json", text);
@@ -278,8 +378,26 @@ TEST_F(Annotations, InJsonAreRefusedWithTheClip) {
   EXPECT_THAT(json(R"({"labels": ["a"], "database": {"x": {"subset": "validation",
                        "annotations": {"label": "a", "segment": [5, 5]}}}})"),
               HasSubstr("the segment of 'x' is [5,5]"));
+  EXPECT_THAT(json(R"({"labels": ["a"], "database": {"x": {"subset": "validation",
+                       "annotations": [{"label": "a", "segment": [0.5, 3.5]}]}}})"),
+              HasSubstr("the annotations of clip 'x' are of type array; one object is needed"));
+  EXPECT_THAT(json(R"({"labels": ["a"], "database": {"x": {"subset": "validation"},
+                       "y": {"subset": "training"}, "x": {"subset": "training"}}})"),
+              HasSubstr("'x' stands twice in one object"));
+  EXPECT_THAT(json(R"({"labels": ["a"], "database": {"x": {"subset": "validation",
+                       "annotations": {"label": "a", "label": "b"}}}})"),
+              HasSubstr("'label' stands twice in one object"));
   // Deep nesting costs no stack.
   EXPECT_THAT(json(std::string(2'000'000, '[')), HasSubstr("is no JSON"));
+}
+
+TEST_F(Annotations, InJsonWithoutAnyForAClipLeaveItUnlabelled) {
+  put("a.json", R"({"labels": ["a"], "database": {"x": {"subset": "validation"},
+                    "y": {"subset": "validation", "annotations": null},
+                    "z": {"subset": "validation", "annotations": {}}}})");
+  const Annotation annotation = read_database_json(folder_ / "a.json", "val", "");
+  ASSERT_EQ(annotation.clips.size(), 3u);
+  for (const AnnotatedClip& clip : annotation.clips) EXPECT_EQ(clip.labels[0], std::nullopt);
 }
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "datasets/class_names.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "stages/core/errors.h"
@@ -82,6 +83,17 @@ TEST(JoinClassNames, ListsTheNamesThatHaveNoCounterpart) {
   EXPECT_THAT(message,
               AllOf(HasSubstr("folders: 2 of 3 have no counterpart among the 2 known classes"),
                     HasSubstr("'air druming' (did you mean 'air drumming'?), 'xyz'")));
+}
+
+TEST(JoinClassNames, ListsEachOfHundredsOfNames) {
+  const auto message = [](int strangers) {
+    std::vector<std::string> wanted;
+    for (int i = 0; i < strangers; ++i) wanted.push_back(fmt::format("stranger {}", i));
+    return message_of<ConfigError>([&] { join_class_names(wanted, {"abseiling"}, "folders"); });
+  };
+  EXPECT_THAT(message(400), testing::EndsWith("'stranger 398', 'stranger 399'"));
+  EXPECT_THAT(message(502), testing::AllOf(HasSubstr("502 of 502 have no counterpart"),
+                                           testing::EndsWith("'stranger 499' and 2 more")));
 }
 
 TEST(JoinClassNames, RefusesNamesThatAreOneAfterNormalising) {

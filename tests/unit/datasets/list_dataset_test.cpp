@@ -2,6 +2,7 @@
 
 #include <gmock/gmock.h>
 
+#include "datasets/media_files.h"
 #include "stages/core/errors.h"
 #include "tests/unit/datasets/support.h"
 
@@ -136,6 +137,88 @@ TEST_F(ListDataset, IsRelativeToItsOwnFolderWithoutDataRoot) {
   DatasetOptions no_root = options("a.mp4 0\n");
   no_root.data_root.clear();
   EXPECT_EQ(load_dataset(no_root).rows[0].media.path, (folder_ / "a.mp4").string());
+}
+
+/// Lists over folders of pictures, which are not opened.
+class ListOfPictures : public ListDataset {
+ protected:
+  void put_pictures(const std::string& folder, const PictureSequence& names, int count) {
+    for (int n = 0; n < count; ++n) {
+      write_file(
+          folder_ / ("root/" + folder + "/" + picture_file_name(names, names.first_number + n)),
+          "x");
+    }
+  }
+  Manifest load(std::string_view bytes, std::optional<double> picture_fps = std::nullopt) {
+    DatasetOptions pictures = options(bytes);
+    pictures.data_root = (folder_ / "root").string();
+    pictures.picture_fps = picture_fps;
+    return load_dataset(pictures);
+  }
+  /// The numbers of a row's pictures, `image_00001.jpg to 00010`; or its problem.
+  static std::string pictures_of_row(const ManifestRow& row) {
+    if (row.problem) return std::string(to_string(row.problem->reason));
+    if (!row.media.pictures) return row.media.path.substr(row.media.path.rfind('/') + 1);
+    const PictureSequence& names = *row.media.pictures;
+    return picture_file_name(names, names.start_number.value_or(names.first_number)) + " to " +
+           (names.stop_number ? std::to_string(*names.stop_number - 1) : "the end");
+  }
+
+  const PictureSequence image_{.prefix = "image_", .digits = 5, .suffix = ".jpg"};
+  const PictureSequence frame_{.prefix = "f", .suffix = ".png", .first_number = 0};
+};
+
+TEST_F(ListOfPictures, LooksUpTheNamesInEachFolder) {
+  put_pictures("a/v1", image_, 12);
+  put_pictures("a/v2", frame_, 12);
+  put_pictures("b/v3", image_, 10);
+  const Manifest manifest = load("a/v1 10 0\na/v2 10 0\nb/v3 10 1\nb/gone 10 1\n");
+  EXPECT_EQ(pictures_of_row(manifest.rows[0]), "image_00001.jpg to 10");
+  EXPECT_EQ(pictures_of_row(manifest.rows[1]), "f0.png to 9");
+  EXPECT_EQ(pictures_of_row(manifest.rows[2]), "image_00001.jpg to 10");
+  EXPECT_EQ(pictures_of_row(manifest.rows[3]), "img_00001.jpg to 10") << "fails when it is opened";
+  EXPECT_THAT(manifest.notes, ElementsAre("pictures    2 x image_%05d.jpg from 1, 25 a second",
+                                          "pictures    1 x f%d.png from 0, 25 a second"));
+}
+
+TEST_F(ListOfPictures, TakesFoldersWithoutACount) {
+  put_pictures("cls/v1", image_, 12);
+  write_file(folder_ / "root/cls/v2.mp4", "x");
+  const Manifest manifest = load("cls/v1 0\ncls/v2.mp4 1\n", 12);
+  EXPECT_EQ(pictures_of_row(manifest.rows[0]), "image_00001.jpg to the end");
+  EXPECT_EQ(manifest.rows[0].media.pictures->fps, 12);
+  EXPECT_EQ(pictures_of_row(manifest.rows[1]), "v2.mp4");
+}
+
+TEST_F(ListOfPictures, FailsFoldersWithFewerThanTheListSays) {
+  put_pictures("cls/v1", image_, 25);
+  const Manifest manifest = load("cls/v1 250 0\n");
+  EXPECT_EQ(pictures_of_row(manifest.rows[0]), "too_short");
+  EXPECT_THAT(manifest.rows[0].problem->message,
+              HasSubstr("cls/v1: the list says 250 pictures, but there is no image_00250.jpg"));
+}
+
+TEST_F(ListOfPictures, FoundByNameTakesTheNamesAndKeepsTheCount) {
+  put_pictures("jpg/cls/v1", image_, 12);
+  put_pictures("jpg/cls/v2", image_, 12);
+  write_file(folder_ / "root/videos/v3.mp4", "x");
+  const Manifest manifest = load("cls/v1 10 0\ncls/v2 250 0\ncls/v3 10 0\ncls/gone 10 0\n");
+  EXPECT_EQ(pictures_of_row(manifest.rows[0]), "image_00001.jpg to 10");
+  EXPECT_EQ(pictures_of_row(manifest.rows[1]), "too_short");
+  EXPECT_EQ(pictures_of_row(manifest.rows[2]), "v3.mp4") << "a video has no numbers of pictures";
+  EXPECT_EQ(pictures_of_row(manifest.rows[3]), "missing");
+}
+
+TEST_F(ListOfPictures, CutsThemAtTheTimes) {
+  put_pictures("jpg/v1", image_, 200);
+  const std::string by_name = "path,label,start,end\ngone/v1.mp4,0,2,4\n";
+  EXPECT_EQ(pictures_of_row(load(by_name).rows[0]), "image_00051.jpg to 100");
+  EXPECT_EQ(pictures_of_row(load(by_name, 10).rows[0]), "image_00021.jpg to 40");
+  const Manifest direct = load("path,label,start,end\njpg/v1,0,2,4\njpg/v1,0,2,\n", 10);
+  EXPECT_EQ(pictures_of_row(direct.rows[0]), "image_00021.jpg to 40");
+  EXPECT_EQ(pictures_of_row(direct.rows[1]), "image_00021.jpg to the end");
+  EXPECT_EQ(direct.rows[0].media.start_s, std::nullopt);
+  EXPECT_EQ(direct.rows[0].clip_id, "jpg/v1@2-4");
 }
 
 TEST_F(ListDataset, SaysWhichLineIsWrong) {

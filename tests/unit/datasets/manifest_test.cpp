@@ -1,5 +1,6 @@
 #include "datasets/manifest.h"
 
+#include <fmt/format.h>
 #include <gmock/gmock.h>
 
 #include "stages/core/errors.h"
@@ -44,6 +45,23 @@ TEST(Manifest, ReadsBackWhatItWrote) {
                                                         manifest.class_names.begin() + 3));
 }
 
+TEST(Manifest, KeepsThatPicturesLackWhileTheyDo) {
+  const TemporaryFolder folder;
+  Manifest manifest = awkward_manifest();
+  manifest.rows.resize(1);
+  ManifestRow& row = manifest.rows[0];
+  row.media = {
+      .path = (folder / "v").string(),
+      .pictures = PictureSequence{
+          .prefix = "img_", .digits = 5, .suffix = ".jpg", .start_number = 1, .stop_number = 4}};
+  row.problem = {FailureReason::kTooShort, "the list says 3 pictures"};
+  write_file(folder / "v/img_00001.jpg", "");
+  write_manifest(folder / "manifest.csv", manifest);
+  EXPECT_EQ(read_manifest(folder / "manifest.csv").rows[0].problem, row.problem);
+  write_file(folder / "v/img_00003.jpg", "");
+  EXPECT_FALSE(read_manifest(folder / "manifest.csv").rows[0].problem);
+}
+
 TEST(Manifest, IsReadAlikeByPython) {
   const TemporaryFolder folder;
   const Manifest manifest = awkward_manifest();
@@ -64,6 +82,7 @@ TEST(Manifest, IsReadAlikeByPython) {
 TEST(Manifest, ReadsBackEverythingThatARowMayHave) {
   const TemporaryFolder folder;
   Manifest manifest = awkward_manifest();
+  manifest.dataset = "epic100";
   manifest.heads = {{"verb", {"take", "put"}}, {"noun", {"a, b", "c"}}};
   const std::vector<std::vector<std::optional<int>>> labels{{0, 1}, {1, {}}, {{}, 0}, {{}, {}}};
   for (std::size_t i = 0; i < labels.size(); ++i) manifest.rows[i].labels = labels[i];
@@ -77,12 +96,58 @@ TEST(Manifest, ReadsBackEverythingThatARowMayHave) {
   manifest.rows[1].media.in_pieces = true;
   manifest.rows[1].references = {"gaze.txt", "boxes, too.csv", "masks"};
   manifest.rows[2].problem = {FailureReason::kDuplicate, "two\nlines"};
+  manifest.rows[2].facts = MediaFacts{.bytes = 1, .modified_s = -86'400};  // of the year 1969
   manifest.rows[3].facts = MediaFacts{1LL << 40, 1'700'000'000, 456, 256, 1652.152817, 59.94};
   write_manifest(folder / "manifest.csv", manifest);
   const Manifest again = read_manifest(folder / "manifest.csv");
   EXPECT_EQ(again.rows, manifest.rows);
   EXPECT_EQ(again.heads, manifest.heads);
+  EXPECT_EQ(again.dataset, "epic100");
   EXPECT_EQ(again.hash(), manifest.hash());
+}
+
+TEST(Manifest, LeavesToTheNextLookWhatALookCanChange) {
+  const TemporaryFolder folder;
+  Manifest manifest;
+  const std::string there = write_file(folder / "there.mp4", "x").string();
+  const auto add = [&](FailureReason reason, const std::string& path) {
+    const auto row = static_cast<std::int64_t>(manifest.rows.size());
+    manifest.rows.push_back({{.row = row,
+                              .clip_id = fmt::format("{} {}", row, to_string(reason)),
+                              .media = {.path = path},
+                              .problem = ClipProblem{reason, "as it was"}}});
+  };
+  for (const FailureReason reason :
+       {FailureReason::kUnreadable, FailureReason::kEmpty, FailureReason::kNoVideoStream,
+        FailureReason::kDecodeError, FailureReason::kTooShort, FailureReason::kTimeout,
+        FailureReason::kTooSmall, FailureReason::kMissing}) {
+    add(reason, there);
+  }
+  const std::size_t bound = manifest.rows.size();
+  add(FailureReason::kMissing, (folder / "nowhere.mp4").string());
+  add(FailureReason::kDuplicate, there);
+  write_manifest(folder / "manifest.csv", manifest);
+  const Manifest again = read_manifest(folder / "manifest.csv");
+  ASSERT_EQ(again.rows.size(), manifest.rows.size());
+  for (std::size_t i = 0; i < again.rows.size(); ++i) {
+    SCOPED_TRACE(again.rows[i].clip_id);
+    EXPECT_EQ(again.rows[i].problem, i < bound ? std::nullopt : manifest.rows[i].problem);
+  }
+}
+
+TEST(Manifest, WithAbsolutePathsMeansTheSameFromEveryFolder) {
+  Manifest manifest = awkward_manifest();
+  manifest.rows[0].media.path = "./clips//a b.mp4";
+  manifest.rows[1].media.path = "../clips/b.mp4";  // `..` behind a link leads elsewhere
+  manifest.rows[0].references = {.gaze = "gaze.txt", .boxes = "", .masks = "/masks/./a"};
+  make_paths_absolute(manifest);
+  const std::string here = std::filesystem::current_path().string();
+  EXPECT_EQ(manifest.rows[0].media.path, here + "/clips/a b.mp4");
+  EXPECT_EQ(manifest.rows[1].media.path, here + "/../clips/b.mp4");
+  EXPECT_EQ(manifest.rows[2].media.path, here + "/ /data/#&;%\xFF\r\n.mp4 ");
+  EXPECT_EQ(manifest.rows[3].media.path, "/data/\xC3\xA9t\xC3\xA9.mp4");
+  EXPECT_EQ(manifest.rows[0].references,
+            (ClipReferences{.gaze = here + "/gaze.txt", .boxes = "", .masks = "/masks/a"}));
 }
 
 TEST(Manifest, RefusesColumnsThatMakeNoSense) {
@@ -98,6 +163,10 @@ TEST(Manifest, RefusesColumnsThatMakeNoSense) {
   EXPECT_THAT(refusal("picture_fps,picture_digits", "1,99999"), HasSubstr("picture_digits is"));
   EXPECT_THAT(refusal("verb_label,verb", "-1,x"), HasSubstr("verb_label is '-1'"));
   EXPECT_THAT(refusal("bytes", "many"), HasSubstr("bytes is 'many'"));
+  EXPECT_THAT(refusal("bytes", "-1"), HasSubstr("bytes is '-1'; 0 to "));
+  EXPECT_THAT(refusal("bytes,modified_s", "1,long ago"), HasSubstr("modified_s is 'long ago'"));
+  EXPECT_THAT(refusal("dataset", "ucf101\n1,b,b.mp4,,,,,hmdb51"),
+              HasSubstr("m.csv:3: dataset is 'hmdb51' here and 'ucf101' before"));
 }
 
 TEST(Manifest, KeepsLabelsWithoutNames) {

@@ -50,6 +50,74 @@ TEST_F(FindMedia, TellsHowPicturesAreCalledAndWhereTheyBegin) {
             (PictureSequence{.prefix = "", .digits = 6, .suffix = ".PNG", .first_number = 0}));
 }
 
+TEST_F(FindMedia, TellsTheWidthOfNumbersThatOutgrowTheirZeros) {
+  put_pictures("f", "f_", 3, 998, 1002);
+  put_pictures("g", "g_", 3, 98, 1002);
+  const auto folders = find().picture_folders;
+  ASSERT_EQ(folders.size(), 2u);
+  EXPECT_EQ(folders[0].pictures,
+            (PictureSequence{.prefix = "f_", .digits = 0, .suffix = ".jpg", .first_number = 998}));
+  EXPECT_EQ(folders[1].pictures,
+            (PictureSequence{.prefix = "g_", .digits = 3, .suffix = ".jpg", .first_number = 98}));
+}
+
+TEST_F(FindMedia, TakesNumbersThatAManifestCanHold) {
+  put("high/img_999999999999.jpg");
+  put("dates/img_20190101123456.jpg");
+  const MediaTree tree = find();
+  ASSERT_EQ(tree.picture_folders.size(), 1u);
+  EXPECT_EQ(tree.picture_folders[0].path, "high");
+  EXPECT_EQ(tree.picture_folders[0].pictures.first_number, kMaxPictureNumber);
+  EXPECT_EQ(tree.other_files, 1);
+}
+
+TEST_F(FindMedia, FindsTheSameInWhateverOrderAFolderIsListed) {
+  // File systems list the newest first, the oldest first, or by a hash.
+  constexpr int kMany = 100;
+  for (const bool videos_first : {false, true}) {
+    SCOPED_TRACE(videos_first);
+    for (const bool videos : {videos_first, !videos_first}) {
+      for (int n = 0; n < kMany; ++n) {
+        put("class/clip_" + std::to_string(n) + (videos ? ".mp4" : ".jpg"));
+      }
+    }
+    const auto put_last = [&](const std::string& folder, const std::string& odd_one) {
+      if (videos_first) put(folder + odd_one);
+      put_pictures(folder, "img_", 5, 1, kMany);
+      if (!videos_first) put(folder + odd_one);
+    };
+    put_last("with folder", "/inner/a.avi");
+    put_last("two kinds", "/image_00001.jpg");
+    put_last("flow", "/flow_x_00001.jpg");
+    const MediaTree tree = find();
+    EXPECT_EQ(tree.files.size(), kMany + 1u);
+    ASSERT_EQ(tree.picture_folders.size(), 1u);
+    EXPECT_EQ(tree.picture_folders[0].path, "flow");
+    EXPECT_EQ(tree.other_files, kMany + kMany + (kMany + 1) + 1);
+    fs::remove_all(folder_ / "class");
+    for (const char* folder : {"with folder", "two kinds", "flow"})
+      fs::remove_all(folder_ / folder);
+  }
+}
+
+TEST_F(FindMedia, TakesPicturesThatAreLinks) {
+  put_pictures("elsewhere", "img_", 5, 1, 200);
+  fs::create_directories(folder_ / "links");
+  for (const auto& entry : fs::directory_iterator(folder_ / "elsewhere")) {
+    fs::create_symlink(entry.path(), folder_ / "links" / entry.path().filename());
+  }
+  const auto folders = find().picture_folders;
+  ASSERT_EQ(folders.size(), 2u);
+  EXPECT_EQ(folders[0].pictures, folders[1].pictures);
+}
+
+TEST(PictureNames, AreStatedAsAPattern) {
+  EXPECT_EQ(picture_names_text({.prefix = "img_", .digits = 5, .suffix = ".jpg", .fps = 29.97}),
+            "img_%05d.jpg from 1, 29.97 a second");
+  EXPECT_EQ(picture_names_text({.prefix = "f", .suffix = ".png", .first_number = 8, .fps = 12}),
+            "f%d.png from 8, 12 a second");
+}
+
 TEST_F(FindMedia, TellsOfOneFolderAlone) {
   put_pictures("outer/clip", "img_", 5, 1, 3);
   EXPECT_EQ(pictures_of(folder_ / "outer/clip"),
