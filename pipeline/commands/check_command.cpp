@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -85,10 +86,10 @@ void check_disk(const Prepared& prepared, Findings& findings) {
   }
 }
 
-void check_files(const Manifest& manifest, const ResolvedConfig& config, const Arguments& arguments,
-                 Findings& findings) {
+MediaCheck check_files(const Manifest& manifest, const ResolvedConfig& config,
+                       const Arguments& arguments, Findings& findings) {
   const ProbeDepth depth = probe_depth(arguments.probe);
-  const MediaCheck check = check_media(manifest, depth, check_options(config));
+  MediaCheck check = check_media(manifest, depth, check_options(config));
   fmt::print("{}", describe(check));
   const auto unlabelled = std::ranges::count_if(
       manifest.rows, [](const ClipRequest& row) { return !row.label.has_value(); });
@@ -106,17 +107,19 @@ void check_files(const Manifest& manifest, const ResolvedConfig& config, const A
                   fmt::format("dataset.max_failures: {} of {} clips have a problem, {} are allowed",
                               check.bad(), rows, allowed));
   }
+  return check;
 }
 
-void check_sample(const Prepared& prepared, std::int64_t clips, Findings& findings) {
+void check_sample(const Prepared& prepared, const std::optional<MediaCheck>& files,
+                  std::int64_t clips, Findings& findings) {
   if (prepared.network->random_weights) {
     fmt::print("sample      left out: random weights predict nothing\n");
     return;
   }
   findings.attempt([&] {
-    fmt::print("{}", describe(sample_accuracy(prepared, clips),
-                              published_accuracy(prepared.network->architecture,
-                                                 prepared.config.dataset.type)));
+    const AccuracyKey key = accuracy_key(prepared);
+    fmt::print("{}", describe(sample_accuracy(prepared, files ? &*files : nullptr, clips), key,
+                              published_accuracy(key)));
   });
 }
 
@@ -143,8 +146,13 @@ ExitCode check_config(const Arguments& arguments) {
       show_network(load_for_clips(copy, preprocess));
     }
   });
-  if (manifest) findings.attempt([&] { check_files(*manifest, config, arguments, findings); });
-  if (prepared && arguments.sample > 0) check_sample(*prepared, arguments.sample, findings);
+  std::optional<MediaCheck> files;
+  if (manifest) {
+    findings.attempt([&] { files = check_files(*manifest, config, arguments, findings); });
+  }
+  if (prepared && arguments.sample > 0) {
+    check_sample(*prepared, files, arguments.sample, findings);
+  }
   return findings.exit_code();
 }
 

@@ -32,6 +32,7 @@ ExitCode index_dataset(const Arguments& arguments) {
     }
     fmt::print("{}", describe(check));
   }
+  make_paths_absolute(manifest);  // it is read from other folders than this one
   write_manifest(arguments.out, manifest);
   fmt::print("manifest    {} rows in {}\n", manifest.rows.size(), arguments.out);
   return ExitCode::kDone;

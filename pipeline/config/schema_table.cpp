@@ -64,10 +64,10 @@ Keys dataset_keys() {
       {.path = "dataset.head",
        .words = {"verb", "noun", "action"},
        .default_yaml = "null",
-       .only_with = "epic55 epic100 egtea",
+       .only_with = "manifest epic55 epic100 egtea",
        .meaning =
-           "Which of several labels of a clip counts; unset: verb (EPIC), action (EGTEA). The "
-           "manifest has all."},
+           "Which of several labels of a clip counts; unset: verb (EPIC), action (EGTEA), the one "
+           "that counted when a `manifest` was written. A manifest has all."},
       {.path = "dataset.subset",
        .words = {"all", "many_shot", "tail", "unseen"},
        .default_yaml = "all",
@@ -102,7 +102,8 @@ Keys dataset_keys() {
        .default_yaml = "null",
        .only_with = "folder list kinetics400 kinetics600 kinetics700 ucf101 hmdb51",
        .meaning = "File of class names in the order of the labels, one a line; unset: the data "
-                  "set's own names. UCF-101 and HMDB-51 take it with a `.json` annotation alone."},
+                  "set's own names. A `list` of numbers has none of its own. UCF-101 and HMDB-51 "
+                  "take it with a `.json` annotation alone."},
       {.path = "dataset.label_base",
        .kinds = {kInteger},
        .default_yaml = "0",

@@ -52,7 +52,8 @@ Keys basic_network_keys() {
        .default_yaml = "null",
        .meaning =
            "File of class names in the order of the logits, one a line, or `dataset`: the outputs "
-           "are in the data set's own order; unset: what the checkpoint brings."},
+           "are in the data set's own order, be it of names or of numbers; unset: what the "
+           "checkpoint brings."},
       {.path = "network.seed",
        .kinds = {kInteger},
        .default_yaml = "0",

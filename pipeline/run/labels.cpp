@@ -59,20 +59,28 @@ LabelJoin join_by_number(const Manifest& manifest, const std::vector<std::string
   return join;
 }
 
-}  // namespace
-
-LabelJoin join_labels(const Manifest& manifest, const std::vector<std::string>& network_names,
-                      int num_classes, bool random_weights) {
-  const bool has_labels = std::ranges::any_of(
-      manifest.rows, [](const ClipRequest& row) { return row.label.has_value(); });
-  if (network_names.empty() && !manifest.class_names.empty() && has_labels && !random_weights) {
+[[noreturn]] void refuse_unknown_order(const Manifest& manifest) {
+  if (!manifest.class_names.empty()) {
     throw ConfigError(
         "network.class_names: the checkpoint does not say in which order its classes are; give a "
         "file of their names, or `dataset` where they are in the data set's own order");
   }
-  return manifest.class_names.empty() || network_names.empty()
-             ? join_by_number(manifest, network_names, num_classes)
-             : join_by_name(manifest, network_names);
+  throw ConfigError(
+      "dataset.class_names: the labels of the data set are numbers, and nothing says that they "
+      "count in the order of the network's outputs; give a file of the names in the order of the "
+      "numbers, or state `network.class_names: dataset` where label n is output n");
+}
+
+}  // namespace
+
+LabelJoin join_labels(const Manifest& manifest, const std::vector<std::string>& network_names,
+                      int num_classes, bool is_order_settled) {
+  const bool by_name = !manifest.class_names.empty() && !network_names.empty();
+  const bool has_labels = std::ranges::any_of(
+      manifest.rows, [](const ClipRequest& row) { return row.label.has_value(); });
+  if (!by_name && has_labels && !is_order_settled) refuse_unknown_order(manifest);
+  return by_name ? join_by_name(manifest, network_names)
+                 : join_by_number(manifest, network_names, num_classes);
 }
 
 int find_target_class(const std::string& written, const std::vector<std::string>& class_names,

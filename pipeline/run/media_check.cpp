@@ -25,14 +25,17 @@ struct Look {
   std::vector<std::size_t> rows;
 };
 
-/// Segments of one video have one header; everything else is looked at row by row.
+/// Segments of one video have one header; everything else is looked at row by row. A segment that
+/// has an end may be whole in a video that is cut off, one that goes on to the end of the video is
+/// not: a look is for the ones or for the others.
 std::vector<Look> looks_of(const Manifest& manifest, ProbeDepth depth) {
   std::vector<Look> looks;
-  std::unordered_map<std::string_view, std::size_t> look_of_path;
+  std::unordered_map<std::string_view, std::size_t> look_to_an_end, look_to_the_videos_end;
   for (std::size_t i = 0; i < manifest.rows.size(); ++i) {
     const ManifestRow& row = manifest.rows[i];
     if (row.problem) continue;
     if (depth == ProbeDepth::kHeader && !row.media.pictures && !row.media.in_pieces) {
+      auto& look_of_path = row.media.end_s ? look_to_an_end : look_to_the_videos_end;
       const auto [entry, is_new] = look_of_path.emplace(row.media.path, looks.size());
       if (!is_new) {
         looks[entry->second].rows.push_back(i);

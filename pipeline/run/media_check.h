@@ -53,7 +53,7 @@ struct MediaCheck {
 };
 
 /// Looks at the media of all rows. Rows with a problem that the manifest knows already keep it;
-/// segments of one video share one look at its header.
+/// segments of one video share one look at its header, those with an end and those without.
 MediaCheck check_media(const Manifest& manifest, ProbeDepth depth,
                        const MediaCheckOptions& options);
 

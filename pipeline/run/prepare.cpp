@@ -31,8 +31,10 @@ std::string_view dataset_key(const ConfigValues& values) {
   return "dataset.type";
 }
 
-/// Does what `network.class_names: dataset` says.
+/// Does what `network.class_names: dataset` says. Of a data set that has numbers alone the network
+/// keeps the names that its checkpoint brings, which then are those of the numbers.
 void take_names_of(const Manifest& manifest, const ConfigValues& values, Network& network) {
+  if (manifest.class_names.empty()) return;
   const auto classes = static_cast<std::int64_t>(manifest.class_names.size());
   if (classes != network.num_classes()) {
     values.fail("network.class_names",
@@ -99,11 +101,11 @@ Prepared prepare(ResolvedConfig given, Manifest manifest) {
                     .manifest = std::make_shared<const Manifest>(std::move(manifest))};
   ResolvedConfig& config = prepared.config;
   Network network = load_for_clips(config, prepared.preprocess);
-  if (config.network_class_names == kDataSetsNames) {
-    take_names_of(*prepared.manifest, config.values, network);
-  }
-  prepared.labels = std::make_shared<const LabelJoin>(join_labels(
-      *prepared.manifest, network.class_names, network.num_classes(), network.random_weights));
+  const bool states_order = config.network_class_names == kDataSetsNames;
+  if (states_order) take_names_of(*prepared.manifest, config.values, network);
+  prepared.labels = std::make_shared<const LabelJoin>(
+      join_labels(*prepared.manifest, network.class_names, network.num_classes(),
+                  states_order || network.random_weights));
   prepared.network = std::make_shared<const Network>(std::move(network));
   find_target(prepared);
   return prepared;

@@ -16,7 +16,9 @@ namespace cfp {
 namespace {
 
 struct PublishedRow {
-  std::string_view architecture, dataset;
+  std::string_view architecture, preset;
+  int num_classes;
+  std::string_view dataset;
   double top1;
   std::string_view source;
 };
@@ -25,44 +27,29 @@ constexpr std::string_view kHara =
     "Hara et al. 2018, arXiv 1711.09577, all 16-frame windows of a video";
 constexpr std::string_view kMfnet = "Chen et al. 2018, arXiv 1807.11195, many crops of a video";
 constexpr std::string_view kDemo = "configs/demo, 500 held-out clips";
+constexpr std::string_view kI3d400 =
+    "Carreira and Zisserman 2017, arXiv 1705.07750, RGB, whole videos";
+constexpr std::string_view kI3d600 = "Carreira et al. 2018, arXiv 1808.01340, RGB, whole videos";
 constexpr std::array<PublishedRow, 15> kPublished{{
-    {"resnet50_3d", "moving_shapes", 99.2, kDemo},
-    {"resnext101_3d", "moving_shapes", 99.2, kDemo},
-    {"mfnet3d", "moving_shapes", 99.6, kDemo},
-    {"i3d", "moving_shapes", 99.8, kDemo},
-    {"resnet50_3d", "kinetics400", 61.3, kHara},
-    {"resnet101_3d", "kinetics400", 62.8, kHara},
-    {"resnet152_3d", "kinetics400", 63.0, kHara},
-    {"resnext101_3d", "kinetics400", 65.1, kHara},
-    {"resnext101_3d", "ucf101", 90.7, kHara},
-    {"resnext101_3d", "hmdb51", 63.8, kHara},
-    {"mfnet3d", "kinetics400", 72.8, kMfnet},
-    {"mfnet3d", "ucf101", 96.0, kMfnet},
-    {"mfnet3d", "hmdb51", 74.6, kMfnet},
-    {"i3d", "kinetics400", 71.1,
-     "Carreira and Zisserman 2017, arXiv 1705.07750, RGB, whole videos"},
-    {"i3d", "kinetics600", 71.9, "Carreira et al. 2018, arXiv 1808.01340, RGB, whole videos"},
+    {"resnet50_3d", "demo", 10, "moving_shapes", 99.2, kDemo},
+    {"resnext101_3d", "demo", 10, "moving_shapes", 99.2, kDemo},
+    {"mfnet3d", "demo", 10, "moving_shapes", 99.6, kDemo},
+    {"i3d", "demo", 10, "moving_shapes", 99.8, kDemo},
+    {"resnet50_3d", "kenshohara2018", 400, "kinetics400", 61.3, kHara},
+    {"resnet101_3d", "kenshohara2018", 400, "kinetics400", 62.8, kHara},
+    {"resnet152_3d", "kenshohara2018", 400, "kinetics400", 63.0, kHara},
+    {"resnext101_3d", "kenshohara2018", 400, "kinetics400", 65.1, kHara},
+    {"resnext101_3d", "kenshohara2018", 101, "ucf101", 90.7, kHara},
+    {"resnext101_3d", "kenshohara2018", 51, "hmdb51", 63.8, kHara},
+    {"mfnet3d", "mfnet", 400, "kinetics400", 72.8, kMfnet},
+    {"mfnet3d", "mfnet", 101, "ucf101", 96.0, kMfnet},
+    {"mfnet3d", "mfnet", 51, "hmdb51", 74.6, kMfnet},
+    {"i3d", "i3d", 400, "kinetics400", 71.1, kI3d400},
+    {"i3d", "i3d", 600, "kinetics600", 71.9, kI3d600},
 }};
 
 /// How far one clip of a video may lie below all clips of it, in points, with nothing wrong.
 constexpr double kOneClipCosts = 15;
-
-/// Rows with a label and without a known problem, in an order that a hash of the clip decides.
-std::vector<ClipRequest> labelled_rows(const Prepared& prepared, std::int64_t clips) {
-  std::vector<std::pair<std::uint64_t, const ClipRequest*>> order;
-  for (const ClipRequest& row : prepared.labels->rows) {
-    if (!row.label || row.problem) continue;
-    order.emplace_back(FormulaStream(0, row.clip_id).bits(0), &row);
-  }
-  if (order.empty()) {
-    throw ConfigError("--sample: no clip of the data set has both a file and a label");
-  }
-  std::ranges::sort(order);
-  order.resize(std::min(order.size(), static_cast<std::size_t>(clips)));
-  std::vector<ClipRequest> rows;
-  for (const auto& [hash, row] : order) rows.push_back(*row);
-  return rows;
-}
 
 /// As little explaining as there can be.
 const ExplainOptions kPredictionAlone{.method = "response",
@@ -81,20 +68,86 @@ double upper_percent(std::int64_t successes, std::int64_t trials) {
   return 100 * (centre + half) / (1 + kZ * kZ / n);
 }
 
-}  // namespace
-
-std::optional<PublishedAccuracy> published_accuracy(const std::string& architecture,
-                                                    const std::string& dataset_type) {
-  for (const PublishedRow& row : kPublished) {
-    if (row.architecture == architecture && row.dataset == dataset_type) {
-      return PublishedAccuracy{row.top1, std::string(row.source)};
-    }
-  }
-  return std::nullopt;
+/// The accuracy, in percent, below which a network does little better than to guess: three times
+/// chance, but at least 10 %, and with few classes no more than a fifth of the way from chance to
+/// all.
+double little_better_than_chance(int num_classes) {
+  constexpr double kLeast = 10;
+  const double chance = 100.0 / num_classes;
+  return std::min(std::max(3 * chance, kLeast), chance + (100 - chance) / 5);
 }
 
-SampleAccuracy sample_accuracy(const Prepared& prepared, std::int64_t clips) {
-  const std::vector<ClipRequest> rows = labelled_rows(prepared, clips);
+constexpr std::string_view kUsualCauses =
+    " The usual causes:\n"
+    "  - the order of classes: network.class_names is not that of this checkpoint\n"
+    "  - the preset: values 0..255, 0..1 or -1..1, mean and deviation, are of another family\n"
+    "  - the colours: clips go in as R, G, B; the network was trained with B, G, R\n"
+    "  - the size: frames are resized or cropped in another way than in training\n"
+    "  - sampling: another clip_len or frame_interval than the network was trained with\n"
+    "  - the checkpoint is of another data set, split or number of classes\n"
+    "  - the clips are not those of the data set: re-encoded, cropped, other frame rate\n";
+
+/// What is published, and under which conditions that can be compared.
+std::string published_line(const AccuracyKey& key, const PublishedAccuracy& published) {
+  std::string text =
+      fmt::format("published   top-1 {:.1f} % on {} ({}); one clip of a video gives less\n",
+                  published.top1, published.dataset, published.source);
+  if (published.preset != key.preset) {
+    text += fmt::format("note        the figure is of preset {}; the preset in use is {}\n",
+                        published.preset, key.preset);
+  }
+  if (key.dataset.empty()) {
+    text +=
+        fmt::format("note        nothing says whether these clips are of {}\n", published.dataset);
+  }
+  return text;
+}
+
+}  // namespace
+
+AccuracyKey accuracy_key(const Prepared& prepared) {
+  return {.architecture = prepared.network->architecture,
+          .num_classes = prepared.network->num_classes(),
+          .preset = prepared.preprocess.preset,
+          .dataset = prepared.manifest->dataset};
+}
+
+std::optional<PublishedAccuracy> published_accuracy(const AccuracyKey& key) {
+  const PublishedRow* found = nullptr;
+  for (const PublishedRow& row : kPublished) {
+    if (row.architecture != key.architecture || row.num_classes != key.num_classes) continue;
+    // Of clips that may be of anything, a network is told by how it was trained.
+    if (key.dataset.empty() ? row.preset != key.preset : row.dataset != key.dataset) continue;
+    if (found == nullptr || row.preset == key.preset) found = &row;
+  }
+  if (found == nullptr) return std::nullopt;
+  return PublishedAccuracy{.top1 = found->top1,
+                           .source = std::string(found->source),
+                           .dataset = std::string(found->dataset),
+                           .preset = std::string(found->preset)};
+}
+
+std::vector<ClipRequest> sample_rows(const std::vector<ClipRequest>& rows, const MediaCheck* check,
+                                     std::int64_t clips) {
+  std::vector<std::pair<std::uint64_t, const ClipRequest*>> order;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const bool is_bad = rows[i].problem || (check != nullptr && check->rows.at(i).problem);
+    if (!rows[i].label || is_bad) continue;
+    order.emplace_back(FormulaStream(0, rows[i].clip_id).bits(0), &rows[i]);
+  }
+  if (order.empty()) {
+    throw ConfigError("--sample: no clip of the data set has both a good file and a label");
+  }
+  std::ranges::sort(order);
+  order.resize(std::min(order.size(), static_cast<std::size_t>(clips)));
+  std::vector<ClipRequest> sample;
+  for (const auto& [hash, row] : order) sample.push_back(*row);
+  return sample;
+}
+
+SampleAccuracy sample_accuracy(const Prepared& prepared, const MediaCheck* check,
+                               std::int64_t clips) {
+  const std::vector<ClipRequest> rows = sample_rows(prepared.labels->rows, check, clips);
   const RuntimeOptions& runtime = prepared.config.runtime;
   const ClipDecoder decoder(prepared.config.sampling, prepared.preprocess,
                             {.time_limit_s = runtime.clip_timeout_s});
@@ -123,7 +176,7 @@ SampleAccuracy sample_accuracy(const Prepared& prepared, std::int64_t clips) {
   return sample;
 }
 
-std::string describe(const SampleAccuracy& sample,
+std::string describe(const SampleAccuracy& sample, const AccuracyKey& key,
                      const std::optional<PublishedAccuracy>& published) {
   if (sample.clips == 0) {
     return fmt::format("sample      none of {} labelled clips could be read\n", sample.failed);
@@ -135,17 +188,18 @@ std::string describe(const SampleAccuracy& sample,
       fmt::format("sample      {} labelled clips: top-1 {:.1f} %, top-5 {:.1f} %{}\n", sample.clips,
                   percent(sample.top1), percent(sample.top5),
                   sample.failed > 0 ? fmt::format(", {} more failed", sample.failed) : "");
-  if (!published) return text + "published   no figure is known for this network and data set\n";
-  text += fmt::format("published   top-1 {:.1f} % ({}); one clip of a video gives less\n",
-                      published->top1, published->source);
-  if (upper_percent(sample.top1, sample.clips) >= published->top1 - kOneClipCosts) return text;
+  text += published ? published_line(key, *published)
+                    : "published   no figure is published here for this network and data set\n";
+  const double at_most = upper_percent(sample.top1, sample.clips);
+  if (published && at_most < published->top1 - kOneClipCosts) {
+    return text + "WARNING     the sample is far below it." + std::string(kUsualCauses);
+  }
+  if (at_most >= little_better_than_chance(key.num_classes)) return text;
   return text +
-         "WARNING     the sample is far below it. The usual causes:\n"
-         "  - the order of classes: network.class_names is not that of this checkpoint\n"
-         "  - the preset: values 0..255, 0..1 or -1..1, mean and deviation, are of another family\n"
-         "  - sampling: another clip_len or frame_interval than the network was trained with\n"
-         "  - the checkpoint is of another data set, split or number of classes\n"
-         "  - the clips are not those of the data set: re-encoded, cropped, other frame rate\n";
+         fmt::format(
+             "WARNING     the network does little better than to guess: of {} classes one in "
+             "{} is right by chance.{}",
+             key.num_classes, key.num_classes, kUsualCauses);
 }
 
 }  // namespace cfp

@@ -1,8 +1,12 @@
 // The verbs beside `run`.
+#include <functional>
+
 #include <fmt/format.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "datasets/csv.h"
+#include "datasets/moving_shapes_files.h"
 #include "tests/integration/program.h"
 #include "tests/support/test_data.h"
 
@@ -87,6 +91,109 @@ TEST(Verbs, CheckComparesASampleWithWhatIsPublished) {
   EXPECT_EQ(bad.exit_code, 0) << bad.out << bad.err;
   EXPECT_THAT(bad.out, HasSubstr("WARNING     the sample is far below it"));
   EXPECT_THAT(bad.out, HasSubstr("the order of classes"));
+}
+
+/// The clips of the demo as a list with numbers as labels, which `number` makes of those of the
+/// data set.
+void write_numbers(const std::filesystem::path& folder, const std::function<int(int)>& number) {
+  CsvTable table(folder / "manifest.csv");
+  std::string list;
+  while (table.next()) {
+    list += fmt::format("{} {}\n", table.at("path"), number(std::stoi(table.at("label"))));
+  }
+  write_text(folder / "list.txt", list);
+}
+
+TEST(Verbs, RefuseNumbersWhoseOrderNobodyStated) {
+  const TemporaryFolder folder;
+  const std::string demo = CFP_SOURCE_DIR "/configs/demo.yaml";
+  ASSERT_EQ(
+      run_program({"index", demo, "dataset.data_root=data", "dataset.count=40", "--probe", "none"},
+                  folder.path())
+          .exit_code,
+      0);
+  write_text(folder / "c.yaml", fmt::format("dataset: {{type: list, file: list.txt}}\n"
+                                            "network: {{checkpoint: {}}}\n",
+                                            kDemo));
+  const std::string stated = "network.class_names=dataset";
+  write_numbers(folder.path(), [](int label) { return label; });
+  const ProgramResult unstated = run_program({"check", "c.yaml"}, folder.path());
+  EXPECT_EQ(unstated.exit_code, 2) << unstated.out;
+  EXPECT_THAT(unstated.out, HasSubstr("the labels of the data set are numbers"));
+  EXPECT_THAT(unstated.out, HasSubstr("`network.class_names: dataset`"));
+  const ProgramResult right =
+      run_program({"check", "c.yaml", "--sample", "30", stated}, folder.path());
+  EXPECT_EQ(right.exit_code, 0) << right.out;
+  EXPECT_THAT(right.out, HasSubstr("labels      classes joined by number"));
+  // The network is known by its preset, and the clips are said to be of nothing.
+  EXPECT_THAT(right.out, HasSubstr("published   top-1 99.2 % on moving_shapes"));
+  EXPECT_THAT(right.out, HasSubstr("nothing says whether these clips are of moving_shapes"));
+  EXPECT_THAT(right.out, testing::Not(HasSubstr("WARNING")));
+
+  write_numbers(folder.path(), [](int label) { return 9 - label; });
+  const ProgramResult reversed =
+      run_program({"check", "c.yaml", "--sample", "30", stated}, folder.path());
+  EXPECT_THAT(reversed.out, HasSubstr("WARNING     the sample is far below it"));
+  // Names for the numbers are joined to the network's, in whatever order they count.
+  std::string names;
+  const std::vector<std::string> classes = moving_shapes_manifest({.count = 1}, "x").class_names;
+  for (auto name = classes.rbegin(); name != classes.rend(); ++name) names += *name + "\n";
+  write_text(folder / "names.txt", names);
+  const ProgramResult named = run_program(
+      {"check", "c.yaml", "--sample", "30", "dataset.class_names=names.txt"}, folder.path());
+  EXPECT_EQ(named.exit_code, 0) << named.out;
+  EXPECT_THAT(named.out, HasSubstr("10 classes joined by name"));
+  EXPECT_THAT(named.out, testing::Not(HasSubstr("WARNING")));
+}
+
+TEST(Verbs, CheckDrawsItsSampleFromGoodClips) {
+  const TemporaryFolder folder;
+  const std::vector<std::string> check{"check",
+                                       CFP_SOURCE_DIR "/configs/demo.yaml",
+                                       "dataset.data_root=data",
+                                       "dataset.count=20",
+                                       "dataset.max_failures=10",
+                                       "--sample",
+                                       "10"};
+  ASSERT_EQ(run_program(check, folder.path()).exit_code, 0);
+  int broken = 0;
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(folder / "data")) {
+    if (entry.path().extension() != ".mp4" || ++broken > 10) continue;
+    write_text(entry.path(), "no video");
+  }
+  const ProgramResult result = run_program(check, folder.path());
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_THAT(result.out, HasSubstr("10 of 20 clips have no problem"));
+  EXPECT_THAT(result.out, HasSubstr("sample      10 labelled clips"));
+  EXPECT_THAT(result.out, testing::Not(HasSubstr("more failed")));
+}
+
+TEST(Verbs, ThePublishedFigureIsFoundThroughAManifestToo) {
+  const TemporaryFolder folder;
+  ASSERT_EQ(run_program({"index", CFP_SOURCE_DIR "/configs/demo.yaml", "dataset.data_root=data",
+                         "dataset.count=10"},
+                        folder.path())
+                .exit_code,
+            0);
+  write_text(folder / "c.yaml", fmt::format("dataset: {{type: manifest, file: manifest.csv}}\n"
+                                            "network: {{checkpoint: {}}}\n",
+                                            kDemo));
+  const ProgramResult result = run_program({"check", "c.yaml", "--sample", "10"}, folder.path());
+  EXPECT_EQ(result.exit_code, 0) << result.out << result.err;
+  EXPECT_THAT(result.out, HasSubstr("published   top-1 99.2 % on moving_shapes"));
+  EXPECT_THAT(result.out, testing::Not(HasSubstr("nothing says whether")));
+}
+
+TEST(Verbs, RefuseFilesAboutClipsThatAreNotThere) {
+  const TemporaryFolder folder;
+  make_video(folder / "clips/a/one.mkv");
+  write_text(folder / "c.yaml", tiny_config("{type: folder, data_root: clips}"));
+  for (const char* key : {"boxes", "masks_root"}) {
+    const ProgramResult result =
+        run_program({"check", "c.yaml", fmt::format("dataset.{}=nowhere", key)}, folder.path());
+    EXPECT_EQ(result.exit_code, 2) << result.out;
+    EXPECT_THAT(result.out, HasSubstr(fmt::format("dataset.{}: nowhere: no such ", key)));
+  }
 }
 
 TEST(Verbs, ListNamesWhatThereIs) {

@@ -51,12 +51,12 @@ TEST(Labels, ListAllClassesThatDoNotJoin) {
   EXPECT_THAT(error, HasSubstr("knitting"));
 }
 
-TEST(Labels, JoinByNumberWhereASideHasNoNames) {
-  const LabelJoin join = join_labels(manifest_of({1, 0}), {"a", "b"}, 2);
+TEST(Labels, JoinByNumberWhereASideHasNoNamesAndTheOrderIsSettled) {
+  const LabelJoin join = join_labels(manifest_of({1, 0}), {"a", "b"}, 2, true);
   EXPECT_EQ(join.rows[0].label, 1);
   EXPECT_EQ(join.class_names, (std::vector<std::string>{"a", "b"}));
   EXPECT_THAT(error_of([] {
-                join_labels(manifest_of({0, 2}), {"a", "b"}, 2);
+                join_labels(manifest_of({0, 2}), {"a", "b"}, 2, true);
               }),
               HasSubstr("row 1, clip 'clip 1': label 2 is not among the network's classes 0..1"));
 }
@@ -67,6 +67,15 @@ TEST(Labels, AreNeverJoinedByAnOrderThatNobodyStated) {
               }),
               HasSubstr("does not say in which order its classes are"));
   EXPECT_NO_THROW(join_labels(manifest_of({{}}, {"a", "b"}), {}, 2)) << "nothing to join";
+  for (const std::vector<std::string>& network_names :
+       {std::vector<std::string>{"a", "b"}, std::vector<std::string>()}) {
+    EXPECT_EQ(error_of([&] { join_labels(manifest_of({1}), network_names, 2); }),
+              "dataset.class_names: the labels of the data set are numbers, and nothing says that "
+              "they count in the order of the network's outputs; give a file of the names in the "
+              "order of the numbers, or state `network.class_names: dataset` where label n is "
+              "output n");
+    EXPECT_NO_THROW(join_labels(manifest_of({{}}), network_names, 2)) << "nothing to join";
+  }
 }
 
 TEST(Labels, OfARandomNetworkTakeTheDataSetsNamesWhereTheCountsAgree) {
