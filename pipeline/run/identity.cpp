@@ -1,25 +1,15 @@
 #include "pipeline/run/identity.h"
 
+#include <algorithm>
+
 #include <fmt/format.h>
 
 #include "stages/core/errors.h"
-#include "stages/core/formula.h"
 
 namespace cfp {
 namespace {
 
 std::string hexadecimal(std::uint64_t hash) { return fmt::format("{:016x}", hash); }
-
-/// The manifest, and which outputs of the network its labels were joined with: names of classes
-/// come from files whose contents no config holds.
-std::uint64_t hash_of_labelled_rows(const Prepared& prepared) {
-  std::uint64_t hash = prepared.manifest->hash();
-  for (const std::string& name : prepared.labels->class_names) hash = fnv1a64(name + '\n', hash);
-  for (const ClipRequest& row : prepared.labels->rows) {
-    hash = fnv1a64(row.label ? fmt::format("{} ", *row.label) : "- ", hash);
-  }
-  return hash;
-}
 
 std::string without_substitution(const std::string& yaml) {
   std::string text;
@@ -46,8 +36,7 @@ std::string differing_keys(const ConfigValues& earlier, const ConfigValues& now)
 
 RunIdentity identity_of(const Prepared& prepared) {
   return {hexadecimal(prepared.config.values.results_hash()),
-          hexadecimal(hash_of_labelled_rows(prepared)),
-          hexadecimal(prepared.network->weights_hash)};
+          hexadecimal(prepared.manifest->hash()), hexadecimal(prepared.network->weights_hash)};
 }
 
 RunIdentity identity_of(const PartHeader& header) {
@@ -80,6 +69,17 @@ bool belongs_to(const RunIdentity& identity, const PartHeader& last) {
          ('\n' + last.continues).find('\n' + to_line(identity) + '\n') != std::string::npos;
 }
 
+std::string describe_other_classes(const std::vector<std::string>& earlier,
+                                   const std::vector<std::string>& now) {
+  if (earlier.size() != now.size()) {
+    return fmt::format("\nnames of classes: {} there, {} now", earlier.size(), now.size());
+  }
+  const auto [was, is] = std::ranges::mismatch(earlier, now);
+  if (was == earlier.end()) return "";
+  return fmt::format("\nnames of classes: output {} is '{}' there, '{}' now", was - earlier.begin(),
+                     *was, *is);
+}
+
 std::string describe_difference(const KnownRun& earlier, const std::string& place,
                                 const Prepared& now) {
   const RunIdentity is = identity_of(now);
@@ -97,8 +97,7 @@ std::string describe_difference(const KnownRun& earlier, const std::string& plac
       lines += fmt::format("\n  it is not one of this version: {}", error.what());
     }
   }
-  compare("manifest (the clips, their labels and the names of classes)", earlier.identity.manifest,
-          is.manifest);
+  compare("manifest (the clips and their labels)", earlier.identity.manifest, is.manifest);
   compare("weights", earlier.identity.weights, is.weights);
   return lines;
 }

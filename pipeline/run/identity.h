@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "pipeline/run/prepare.h"
 #include "results/store/part_header.h"
@@ -32,6 +33,12 @@ struct KnownRun {
 /// @return       a line for each difference; empty where there is none
 std::string describe_difference(const KnownRun& earlier, const std::string& place,
                                 const Prepared& now);
+
+/// Says whether the network's outputs have other names: these come from files whose contents no
+/// config holds, and labels are joined by them.
+/// @return a line; empty where they are the same
+std::string describe_other_classes(const std::vector<std::string>& earlier,
+                                   const std::vector<std::string>& now);
 
 /// Reads a config that a run wrote, in which nothing is to be substituted again.
 /// @throws ConfigError it is not one of this version

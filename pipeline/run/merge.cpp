@@ -124,6 +124,11 @@ class Merge {
                                     to_line(identity_of(part.header())),
                                     to_line(identity_of(header_))));
     }
+    if (const std::string difference =
+            describe_other_classes(header_.class_names, part.header().class_names);
+        !difference.empty()) {
+      throw SystemError(fmt::format("differs from '{}' in{}", files_.back().string(), difference));
+    }
     merged_->add_part(name_in_merged(work_dir_, file), file,
                       fs::relative(file, work_dir_).generic_string());
     const std::vector<PartRow> found = rows_of_part(part);

@@ -19,8 +19,10 @@ namespace {
 
 /// @throws ConfigError the part is of another run
 void check_identity(const PartReader& part, const fs::path& file, const Prepared& prepared) {
-  const std::string difference = describe_difference(
-      {identity_of(part.header()), part.header().config}, file.string(), prepared);
+  const std::string difference =
+      describe_difference({identity_of(part.header()), part.header().config}, file.string(),
+                          prepared) +
+      describe_other_classes(part.header().class_names, prepared.labels->class_names);
   if (difference.empty()) return;
   throw ConfigError(fmt::format(
       "'{}' holds results that this run cannot go on from; they differ in{}\n"
@@ -42,8 +44,11 @@ void check_rows(const std::vector<PartRow>& found, std::span<const ClipRequest> 
   }
 }
 
-/// @throws ConfigError clips of the part have other layers than this run gives its clips
-void require_same_layers(const PartReader& part, const Prepared& prepared) {
+/// @throws ConfigError clips of the part have other layers or classes than this run gives its clips
+void require_same_kind(const PartReader& part, const Prepared& prepared) {
+  const std::string classes =
+      describe_other_classes(part.header().class_names, prepared.labels->class_names);
+  if (!classes.empty()) throw ConfigError("it differs in" + classes);
   if (part.clips() == 0) return;
   std::vector<std::string> there, now;
   const ClipResult clip = part.read(0);
@@ -80,14 +85,18 @@ bool is_complete(const WorkDir& folder, const Prepared& prepared,
     return false;
   }
   // What run.json says is believed of parts that are still there, all of them.
-  std::size_t found = 0;
   const std::vector<fs::path> parts = parts_in(folder.path());
-  for (std::size_t i = 0; i < parts.size(); ++i) {
-    if (parts[i].filename() != part_name(static_cast<std::int64_t>(i))) return false;
-    found += rows_of_part(PartReader(parts[i])).size();
+  std::size_t found = 0;
+  try {
+    for (std::size_t i = 0; i < parts.size(); ++i) {
+      if (parts[i].filename() != part_name(static_cast<std::int64_t>(i))) return false;
+      found += rows_of_part(PartReader(parts[i])).size();
+    }
+    if (found != rows.size()) return false;
+    return parts.empty() || identity_of(PartReader(parts.back()).header()) == identity_of(prepared);
+  } catch (const SystemError&) {
+    return false;  // damaged: read_earlier() says what to do
   }
-  if (found != rows.size()) return false;
-  return parts.empty() || identity_of(PartReader(parts.back()).header()) == identity_of(prepared);
 }
 
 EarlierRun read_earlier(const WorkDir& folder, const Prepared& prepared,
@@ -106,7 +115,7 @@ EarlierRun read_earlier(const WorkDir& folder, const Prepared& prepared,
     try {
       const PartReader part(file);
       if (mode == ResumeMode::kSame) check_identity(part, file, prepared);
-      if (mode == ResumeMode::kForce) require_same_layers(part, prepared);
+      if (mode == ResumeMode::kForce) require_same_kind(part, prepared);
       const std::vector<PartRow> found = rows_of_part(part);
       check_rows(found, rows, earlier.rows());
       read_rows(part, found, request, sink);

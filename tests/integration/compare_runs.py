@@ -3,10 +3,11 @@
 Without --rows every file must be the same but for times: each dataset and attribute of each part by
 its bytes, tables and pages by their text. With --rows the second folder is one that `cfp merge`
 wrote: clips are found through merged.h5, and compared one by one with those of the first, tables
-and pages as before.
+and pages as before. What the parts of the first folder hold is kept beside it for the next comparison.
 """
 
 import json
+import pickle
 import re
 import sys
 from pathlib import Path
@@ -40,13 +41,34 @@ def same(a, b):
         a.tobytes() == b.tobytes() if a.dtype != object else np.array_equal(a, b))
 
 
+def part_names(folder):
+    return sorted(path.name for path in folder.glob("part-*"))
+
+
+def contents_of_parts(folder):
+    """Attributes and datasets of each part, by its name."""
+    contents = {}
+    for name in part_names(folder):
+        with h5py.File(folder / name) as part:
+            contents[name] = attributes(part), datasets(part)
+    return contents
+
+
+def remembered_contents(folder):
+    """The same, from the file beside the folder where there is one."""
+    path = folder.parent / f"{folder.name}.pickle"
+    if not path.exists():
+        path.write_bytes(pickle.dumps(contents_of_parts(folder)))
+    return pickle.loads(path.read_bytes())
+
+
 def compare_parts(one, other):
-    names = sorted(path.name for path in one.glob("part-*"))
-    assert names and names == sorted(path.name for path in other.glob("part-*")), names
-    for name in names:
-        with h5py.File(one / name) as a, h5py.File(other / name) as b:
-            assert attributes(a) == attributes(b), f"{name}: attributes"
-            left, right = datasets(a), datasets(b)
+    contents = remembered_contents(one)
+    assert contents and list(contents) == part_names(other), part_names(other)
+    for name, (attributes_of_one, left) in contents.items():
+        with h5py.File(other / name) as part:
+            assert attributes_of_one == attributes(part), f"{name}: attributes"
+            right = datasets(part)
             assert left.keys() == right.keys(), f"{name}: {left.keys() ^ right.keys()}"
             for item in left:
                 assert same(left[item], right[item]), f"{name}: {item}"
@@ -70,11 +92,9 @@ def clip_of(values, index):
 
 
 def clips_of_parts(folder):
-    for path in sorted(folder.glob("part-*.h5")):
-        with h5py.File(path) as part:
-            values = datasets(part)
-            for index in range(len(values["clips/row"])):
-                yield clip_of(values, index)
+    for _, values in remembered_contents(folder).values():
+        for index in range(len(values["clips/row"])):
+            yield clip_of(values, index)
 
 
 def clips_of_merged(path):

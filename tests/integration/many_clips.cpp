@@ -40,6 +40,13 @@ std::vector<std::string> run_arguments(const std::string& work_dir) {
           "output.work_dir=" + work_dir};
 }
 
+/// The command that compares two runs.
+std::string compare(const fs::path& one, const fs::path& other, const std::string& option = "") {
+  return fmt::format("{} {}/tests/integration/compare_runs.py {} {} {}",
+                     python_with("h5py", CFP_SOURCE_DIR), CFP_SOURCE_DIR, one.string(),
+                     other.string(), option);
+}
+
 }  // namespace
 
 void ManyClips::make(const fs::path& folder) {
@@ -65,15 +72,19 @@ void ManyClips::make(const fs::path& folder) {
   const std::chrono::duration<double> took = std::chrono::steady_clock::now() - start;
   if (whole.exit_code != 0) throw std::runtime_error("the undisturbed run failed: " + whole.err);
   write_text(folder / kSecondsName, fmt::format("{}", took.count()));
+  if (python_with("h5py", CFP_SOURCE_DIR).empty()) return;
+  // Reads the run once for all comparisons with it.
+  const CommandResult read = run_command(compare(folder / "whole", folder / "whole"));
+  if (read.output != "equal\n") throw std::runtime_error("cannot compare runs: " + read.output);
 }
 
-ManyClips::ManyClips() : python_(python_with("h5py", CFP_SOURCE_DIR)) {
-  if (python_.empty()) {
+ManyClips::ManyClips() {
+  if (python_with("h5py", CFP_SOURCE_DIR).empty()) {
     reason_ = "needs a Python with h5py";
     return;
   }
   if (const char* shared = std::getenv("CFP_MANY_CLIPS")) {
-    for (const char* name : {"list.csv", "c.yaml", "whole", kSecondsName}) {
+    for (const char* name : {"list.csv", "c.yaml", "whole", "whole.pickle", kSecondsName}) {
       fs::copy(fs::path(shared) / name, folder_ / name, fs::copy_options::recursive);
     }
   } else {
@@ -90,9 +101,7 @@ std::vector<std::string> ManyClips::run(const std::string& work_dir,
 }
 
 std::string ManyClips::difference(const std::string& work_dir, const std::string& option) const {
-  const CommandResult result = run_command(
-      fmt::format("{} {}/tests/integration/compare_runs.py {} {} {}", python_, CFP_SOURCE_DIR,
-                  (folder_ / "whole").string(), (folder_ / work_dir).string(), option));
+  const CommandResult result = run_command(compare(folder_ / "whole", folder_ / work_dir, option));
   return result.exit_code == 0 && result.output == "equal\n" ? "" : result.output + " differs";
 }
 

@@ -48,7 +48,7 @@ class ManyClips {
   ManyClips();
 
   TemporaryFolder folder_;
-  std::string reason_, python_;
+  std::string reason_;
   double seconds_ = 0;
 };
 

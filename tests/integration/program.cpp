@@ -1,9 +1,11 @@
 #include "tests/integration/program.h"
 
 #include <atomic>
+#include <chrono>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
+#include <thread>
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -82,6 +84,15 @@ ProgramResult Program::wait() {
 
 ProgramResult run_program(const std::vector<std::string>& arguments, const fs::path& folder) {
   return Program(arguments, folder).wait();
+}
+
+bool wait_until(const std::function<bool()>& question, double seconds) {
+  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
+  while (!question()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(std::chrono::milliseconds(5));
+  }
+  return true;
 }
 
 void write_text(const fs::path& path, const std::string& text) {

@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,10 @@ class Program {
 /// Runs `cfp` to its end.
 ProgramResult run_program(const std::vector<std::string>& arguments,
                           const std::filesystem::path& folder);
+
+/// Asks again and again.
+/// @return whether the answer was yes before `seconds` had passed
+bool wait_until(const std::function<bool()>& question, double seconds = 60);
 
 void write_text(const std::filesystem::path& path, const std::string& text);
 std::string read_text(const std::filesystem::path& path);

@@ -131,9 +131,53 @@ TEST_F(Resume, SaysWhatDiffers) {
   refuse({"network.seed=7"}, "weights: hash");
   const std::string list = read_text(clips_ / "list.csv");
   write_text(clips_ / "list.csv", list + "another.mp4,1\n");
-  refuse({}, "manifest (the clips, their labels and the names of classes): hash");
+  refuse({}, "manifest (the clips and their labels): hash");
   write_text(clips_ / "list.csv", list);
   EXPECT_EQ(clips_.difference("whole"), "") << "a refusal changed the results";
+}
+
+TEST_F(Resume, OfOtherNamesOfClassesIsRefused) {
+  write_text(clips_ / "names.txt", "a\nb\nc\nd\ne\n");
+  const std::vector<std::string> named = {"network.class_names=names.txt", "dataset.max_clips=24",
+                                          "network.num_classes=5"};
+  ASSERT_EQ(run_program(clips_.run("named", named), clips_.path()).exit_code, 0);
+  fs::remove(clips_ / "named/run.json");
+  write_text(clips_ / "names.txt", "e\nd\nc\nb\na\n");
+  const ProgramResult other = run_program(clips_.run("named", named), clips_.path());
+  EXPECT_EQ(other.exit_code, 2) << other.out;
+  EXPECT_THAT(other.err, HasSubstr("names of classes: output 0 is 'a' there, 'e' now"));
+}
+
+TEST_F(Resume, ForceRefusesClipsOfOtherLayers) {
+  fs::copy(clips_ / "whole", clips_ / "shallow");
+  fs::remove(clips_ / "shallow/part-00024.h5");
+  const ProgramResult result =
+      run_program(clips_.run("shallow", {"--resume=force", "explain.depth=2"}), clips_.path());
+  EXPECT_EQ(result.exit_code, 2) << result.err;
+  EXPECT_THAT(result.err, HasSubstr("part-00000.h5': its pyramids have"));
+  EXPECT_THAT(result.err, HasSubstr("those of this run 3 ("));
+}
+
+TEST_F(Resume, WhatIsRefusedHasLostNothing) {
+  const auto shard = [&](std::vector<std::string> more) {
+    more.insert(more.end(), {"--shard", "0/10"});
+    return run_program(clips_.run("kept", more), clips_.path());
+  };
+  ASSERT_EQ(shard({}).exit_code, 0);
+  const ProgramResult other = shard({"--fresh", "explain.threshold=0.4"});
+  EXPECT_EQ(other.exit_code, 2);
+  EXPECT_THAT(other.err, HasSubstr("holds shards of another run"));
+  EXPECT_TRUE(fs::exists(clips_ / "kept/shards/00000-of-00010/part-00000.h5"));
+}
+
+TEST_F(Resume, AStoppedRunRendersNothing) {
+  Program program(clips_.run("unrendered", {"output.render=200"}), clips_.path());
+  ASSERT_TRUE(wait_until([&] { return fs::exists(clips_ / "unrendered/part-00000.h5"); }));
+  program.signal(SIGTERM);
+  const ProgramResult stopped = program.wait();
+  EXPECT_EQ(stopped.exit_code, 75) << stopped.out << stopped.err;
+  EXPECT_TRUE(fs::exists(clips_ / "unrendered/run.json"));
+  EXPECT_FALSE(fs::exists(clips_ / "unrendered/overlays"));
 }
 
 TEST_F(Resume, ForceKeepsTheRowsOfTheSameClipsAndFreshKeepsNothing) {
@@ -161,7 +205,6 @@ TEST_F(Resume, ForceKeepsTheRowsOfTheSameClipsAndFreshKeepsNothing) {
 
 TEST_F(Resume, NamesAPartThatIsMissingOrDamaged) {
   fs::copy(clips_ / "whole", clips_ / "broken");
-  fs::remove(clips_ / "broken/run.json");
   fs::remove(clips_ / "broken/part-00003.h5");
   const ProgramResult missing = run_program(clips_.run("broken"), clips_.path());
   EXPECT_EQ(missing.exit_code, 4);

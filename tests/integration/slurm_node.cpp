@@ -1,26 +1,16 @@
 #include "tests/integration/slurm_node.h"
 
-#include <chrono>
 #include <regex>
 #include <stdexcept>
-#include <thread>
 
 #include <fmt/format.h>
 #include <stdlib.h>
 
+#include "tests/integration/program.h"
 #include "tests/unit/store/run_command.h"
 
 namespace cfp::test {
 namespace fs = std::filesystem;
-
-bool wait_until(const std::function<bool()>& question, double seconds) {
-  const auto end = std::chrono::steady_clock::now() + std::chrono::duration<double>(seconds);
-  while (!question()) {
-    if (std::chrono::steady_clock::now() > end) return false;
-    std::this_thread::sleep_for(std::chrono::milliseconds(5));
-  }
-  return true;
-}
 
 SlurmNode::SlurmNode(fs::path folder) : folder_(std::move(folder)) {
   for (const char* program : {"munged", "slurmctld", "slurmd", "sbatch"}) {

@@ -7,7 +7,6 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <functional>
 #include <string>
 
 namespace cfp::test {
@@ -35,9 +34,5 @@ class SlurmNode {
   std::string reason_;
   std::FILE* script_ = nullptr;  ///< its standard input
 };
-
-/// Asks again and again.
-/// @return whether the answer was yes before `seconds` had passed
-bool wait_until(const std::function<bool()>& question, double seconds = 60);
 
 }  // namespace cfp::test
