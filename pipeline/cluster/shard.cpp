@@ -93,10 +93,20 @@ ShardChoice shard_of_array(const ArrayVariables& names, const Environment& envir
 }
 
 /// The tasks of a Slurm step; a lone one is no shard.
+///
+/// A batch script has SLURM_PROCID=0 and the SLURM_NTASKS of its job, though nothing runs beside
+/// it: its steps alone are so many tasks, and they alone have SLURM_STEP_NUM_TASKS.
 ShardChoice shard_of_step(const Environment& environment) {
   const std::optional<std::int64_t> task = read_number(environment, "SLURM_PROCID");
   const std::optional<std::int64_t> tasks = read_number(environment, "SLURM_NTASKS");
   if (!task || !tasks || *tasks <= 1) return {};
+  if (read_number(environment, "SLURM_STEP_NUM_TASKS") != tasks) {
+    throw ConfigError(fmt::format(
+        "SLURM_NTASKS={}, but SLURM_STEP_NUM_TASKS does not say that so many were started, as in a "
+        "batch script; start cfp with srun, name the shard with --shard i/n, or take all rows with "
+        "--shard none",
+        *tasks));
+  }
   const std::string source = fmt::format("SLURM_PROCID={}, SLURM_NTASKS={}", *task, *tasks);
   return {checked(*task, *tasks, source), source};
 }

@@ -96,6 +96,12 @@ void submit(const fs::path& script) {
 ExitCode submit_run(const Arguments& arguments) {
   const ResolvedConfig config =
       resolve_config(load_config(arguments.config.file, arguments.config.overrides));
+  if (const ConfigTree& sweep = config.values.sweep(); !sweep.is_null()) {
+    throw ConfigError(fmt::format(
+        "{}: sweep: the shards of `cfp submit` do a single run; an array whose tasks call `cfp "
+        "sweep --job` goes through the values",
+        sweep.where.to_string()));
+  }
   if (config.output.overwrite) {
     config.values.fail(
         "output.overwrite",
@@ -111,8 +117,8 @@ ExitCode submit_run(const Arguments& arguments) {
                      .overrides = arguments.config.overrides,
                      .grace_s = config.runtime.grace_s};
   check_submission(job, arguments.slurm);
-  require_one_kind(job.work_dir, true);
   require_same_count(job.work_dir, arguments.slurm.shards);
+  require_one_kind(job.work_dir, Shard{0, arguments.slurm.shards});
   make_shared_folder(job.work_dir);
   const fs::path scripts = job.work_dir / kSlurmName;
   std::error_code error;

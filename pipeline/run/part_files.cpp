@@ -14,7 +14,8 @@ namespace {
 
 void for_each_name(const fs::path& folder, const std::function<void(const std::string&)>& use) {
   std::error_code error;
-  if (!fs::is_directory(folder, error)) return;
+  const fs::file_type type = fs::status(folder, error).type();
+  if (type != fs::file_type::none && type != fs::file_type::directory) return;
   for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
        entry.increment(error)) {
     use(entry->path().filename().string());
@@ -25,6 +26,13 @@ void for_each_name(const fs::path& folder, const std::function<void(const std::s
 }
 
 }  // namespace
+
+bool is_there(const fs::path& path) {
+  std::error_code error;
+  const fs::file_type type = fs::status(path, error).type();
+  if (type != fs::file_type::none) return type != fs::file_type::not_found;
+  throw SystemError(fmt::format("cannot look for '{}': {}", path.string(), error.message()));
+}
 
 std::string part_name(std::int64_t number) { return fmt::format("part-{:05}.h5", number); }
 

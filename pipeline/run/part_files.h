@@ -1,4 +1,4 @@
-// The parts of a run as files: what they are called, and where they are.
+// The files of a run: what its parts are called, and where they are.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +13,10 @@ namespace cfp {
 
 /// The folder of a sharded run that holds a folder for each shard.
 inline constexpr const char* kShardsName = "shards";
+
+/// @return whether something has that name
+/// @throws SystemError nobody can tell, as where a folder above may not be looked into
+bool is_there(const std::filesystem::path& path);
 
 /// @return `part-00007.h5`
 std::string part_name(std::int64_t number);

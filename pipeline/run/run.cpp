@@ -103,10 +103,11 @@ class RunInFolder {
   /// Tells the log of an error of the machine, and how many rows are in whole parts.
   void log_error(const std::string& message) {
     try {
+      folder_.require_own();  // else the log is another process's now
       log().write("error",
                   {{"message", message}, {"done", saved_.done}, {"failed", saved_.failed}});
     } catch (const SystemError&) {
-      // The disk is the error, and has no room for its own message.
+      // The disk is the error, and has no room for its own message; or the folder was taken.
     }
   }
 
@@ -123,6 +124,7 @@ class RunInFolder {
       throw std::logic_error(fmt::format("{} done and {} failed of {} rows", summary.done,
                                          summary.failed, summary.asked));
     }
+    folder_.require_own();
     write_run_end(folder_.path(), log(),
                   {.state = state_of(summary.exit_code),
                    .exit_code = summary.exit_code,
@@ -356,10 +358,12 @@ RunSummary complete_summary(const Prepared& prepared, const WorkDir& folder) {
 /// The folder of a run, or of its shard, with what the options leave in it.
 WorkDir open_folder(const Prepared& prepared, const RunOptions& options) {
   const std::filesystem::path work_dir = prepared.config.output.work_dir;
-  require_one_kind(work_dir, options.shard.has_value());
+  require_one_kind(work_dir, options.shard);
   if (options.shard) make_shared_folder(work_dir);
   WorkDir folder(options.shard ? shard_path(work_dir, *options.shard) : work_dir);
   const bool fresh = options.resume == ResumeMode::kFresh || prepared.config.output.overwrite;
+  // Once more: shards may have begun before this run showed that it is here.
+  if (!options.shard) require_one_kind(work_dir, options.shard);
   // First, because what is refused must not have lost anything.
   if (options.shard) agree_with_shards(work_dir, folder, prepared);
   if (fresh) folder.remove_results();

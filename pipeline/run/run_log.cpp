@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <chrono>
 #include <cstring>
+#include <fstream>
 
 #include <fmt/chrono.h>
 #include <fmt/format.h>
@@ -11,6 +12,18 @@
 #include "stages/core/errors.h"
 
 namespace cfp {
+namespace {
+
+bool ends_within_a_line(const std::filesystem::path& path) {
+  std::error_code error;
+  if (!std::filesystem::is_regular_file(path, error)) return false;
+  std::ifstream file(path, std::ios::binary | std::ios::ate);
+  if (!file || file.tellg() <= 0) return false;
+  file.seekg(-1, std::ios::end);
+  return file.get() != '\n';
+}
+
+}  // namespace
 
 std::string utc_time() {
   const auto now = std::chrono::system_clock::now();
@@ -21,23 +34,34 @@ std::string utc_time() {
 }
 
 RunLog::RunLog(const std::filesystem::path& path)
-    : path_(path.string()), file_(std::fopen(path.c_str(), "ae")) {
+    : path_(path.string()),
+      file_(std::fopen(path.c_str(), "ae")),
+      is_torn_(ends_within_a_line(path)) {
   if (!file_) {
     throw SystemError(fmt::format("cannot write '{}': {}", path_, std::strerror(errno)));
   }
+  // A line goes to the file in one piece, and one that found no room is not tried again with the
+  // next.
+  std::setvbuf(file_.get(), nullptr, _IONBF, 0);
 }
 
 void RunLog::write(std::string_view event, const nlohmann::ordered_json& fields) {
   nlohmann::ordered_json line{{"time", utc_time()}, {"event", event}};
   line.update(fields);
   // Paths of files need not be UTF-8, JSON must be.
-  const std::string text =
+  std::string text =
       line.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
   const std::lock_guard lock(mutex_);
-  if (std::fwrite(text.data(), 1, text.size(), file_.get()) != text.size() ||
-      std::fflush(file_.get()) != 0) {
-    throw SystemError(fmt::format("cannot write '{}': {}", path_, std::strerror(errno)));
+  if (is_torn_) text.insert(0, 1, '\n');
+  const std::size_t written = std::fwrite(text.data(), 1, text.size(), file_.get());
+  if (written == text.size()) {
+    is_torn_ = false;
+    return;
   }
+  const int error = errno;
+  if (written > 0) is_torn_ = text[written - 1] != '\n';
+  std::clearerr(file_.get());
+  throw SystemError(fmt::format("cannot write '{}': {}", path_, std::strerror(error)));
 }
 
 }  // namespace cfp

@@ -15,7 +15,9 @@
 namespace cfp {
 
 /// Appends to a file, also to one of an earlier run, of lines such as
-/// `{"time":"…","event":"failure","clip":"a.mp4",…}`. Safe to use from several threads.
+/// `{"time":"…","event":"failure","clip":"a.mp4",…}`. Where the last line was torn off, by a full
+/// disk or a loss of power, the next one begins on a line of its own. Safe to use from several
+/// threads.
 class RunLog {
  public:
   /// @throws SystemError the file cannot be made
@@ -29,6 +31,7 @@ class RunLog {
   std::string path_;
   std::mutex mutex_;
   CPtr<std::FILE, std::fclose> file_;
+  bool is_torn_;  ///< whether the file ends within a line
 };
 
 /// @return the time in UTC: `2026-01-31T12:34:56.789Z`

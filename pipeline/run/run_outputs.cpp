@@ -142,6 +142,7 @@ void RunOutputs::add(RowOutcome& row) {
 void RunOutputs::finish_part() {
   if (!part_) return;
   const std::int64_t clips = part_->clips(), failures = part_->failures();
+  folder_.require_own();
   part_->finish();
   part_.reset();
   log_.write("part", {{"name", part_name(parts_)}, {"clips", clips}, {"failures", failures}});
@@ -149,6 +150,7 @@ void RunOutputs::finish_part() {
 }
 
 void RunOutputs::finish_tables() {
+  folder_.require_own();
   if (record_.is_shard) {
     tables_.write_failures();
   } else {

@@ -22,7 +22,7 @@ void share(const fs::path& own, const fs::path& shared) {
   const int reason = errno;
   // Some file systems have no links. A rename may replace the file of another shard that comes at
   // the same moment; both read back what is there then, and `cfp merge` compares once more.
-  if (!linked && reason != EEXIST && !fs::exists(shared)) {
+  if (!linked && reason != EEXIST && !is_there(shared)) {
     if (std::rename(own.c_str(), shared.c_str()) == 0) return;
     throw SystemError(fmt::format("cannot make '{}': {}", shared.string(), std::strerror(errno)));
   }
@@ -30,30 +30,58 @@ void share(const fs::path& own, const fs::path& shared) {
   fs::remove(own, error);
 }
 
-std::string identity_text(const Prepared& prepared) {
+std::string identity_text(const Prepared& prepared, std::int64_t shards) {
   const RunIdentity identity = identity_of(prepared);
-  const nlohmann::ordered_json json{
-      {"name", prepared.config.name},     {"rows", prepared.manifest->rows.size()},
-      {"config_hash", identity.config},   {"manifest_hash", identity.manifest},
-      {"weights_hash", identity.weights}, {"config", prepared.config.values.to_yaml()}};
+  const nlohmann::ordered_json json{{"name", prepared.config.name},
+                                    {"rows", prepared.manifest->rows.size()},
+                                    {"shards", shards},
+                                    {"config_hash", identity.config},
+                                    {"manifest_hash", identity.manifest},
+                                    {"weights_hash", identity.weights},
+                                    {"config", prepared.config.values.to_yaml()}};
   return json.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace) + '\n';
+}
+
+/// Whether a run in one piece is there, be it in its first part. A merge of shards works in the
+/// folder, too, but behind the identity that shards leave.
+bool holds_one_piece(const fs::path& work_dir) {
+  if (!parts_in(work_dir).empty()) return true;
+  return !is_there(work_dir / kIdentityName) &&
+         (is_there(work_dir / "manifest.csv") || is_there(work_dir / kPresenceName));
+}
+
+/// @throws ConfigError the folder holds shards of another division
+void require_count(const fs::path& work_dir, std::int64_t count) {
+  std::int64_t there = count;
+  if (const std::optional<SharedRun> shared = read_shared_run(work_dir);
+      shared && shared->shards > 0) {
+    there = shared->shards;
+  } else if (const std::vector<Shard> shards = shards_in(work_dir); !shards.empty()) {
+    there = shards.back().count != count ? shards.back().count : shards.front().count;
+  }
+  if (there == count) return;
+  throw ConfigError(fmt::format(
+      "output.work_dir: '{}' holds shards of a division into {}, not into {}; divide into as many, "
+      "name another folder, or remove this one once no shard is running",
+      work_dir.string(), there, count));
 }
 
 }  // namespace
 
-void require_one_kind(const fs::path& work_dir, bool is_shard) {
-  if (!is_shard && !shards_in(work_dir).empty()) {
+void require_one_kind(const fs::path& work_dir, const std::optional<Shard>& shard) {
+  if (!shard && !shards_in(work_dir).empty()) {
     throw ConfigError(fmt::format(
         "output.work_dir: '{}' holds shards; `cfp merge` puts them together, --shard i/n does one "
         "of them; name another folder for a run in one piece, or remove this one",
         work_dir.string()));
   }
-  if (is_shard && !parts_in(work_dir).empty()) {
+  if (shard && holds_one_piece(work_dir)) {
     throw ConfigError(fmt::format(
         "output.work_dir: '{}' holds a run in one piece; name another folder for shards, or remove "
         "this one",
         work_dir.string()));
   }
+  if (shard) require_count(work_dir, shard->count);
 }
 
 std::optional<SharedRun> read_shared_run(const fs::path& work_dir) {
@@ -65,6 +93,7 @@ std::optional<SharedRun> read_shared_run(const fs::path& work_dir) {
     return SharedRun{
         .name = json.at("name"),
         .rows = json.at("rows"),
+        .shards = json.value("shards", std::int64_t{0}),
         .run = {{json.at("config_hash"), json.at("manifest_hash"), json.at("weights_hash")},
                 json.at("config")}};
   } catch (const nlohmann::json::exception& error) {
@@ -73,27 +102,32 @@ std::optional<SharedRun> read_shared_run(const fs::path& work_dir) {
 }
 
 void agree_with_shards(const fs::path& work_dir, const WorkDir& own, const Prepared& prepared) {
-  if (!fs::exists(work_dir / kIdentityName)) {
-    write_file(own / kIdentityName, identity_text(prepared));
+  const Shard shard = shard_of_folder(own.path().filename().string()).value();
+  // Once more, now that this shard's own folder shows others what is here.
+  require_one_kind(work_dir, shard);
+  if (!is_there(work_dir / kIdentityName)) {
+    write_file(own / kIdentityName, identity_text(prepared, shard.count));
     share(own / kIdentityName, work_dir / kIdentityName);
   }
   const std::optional<SharedRun> shared = read_shared_run(work_dir);
   if (!shared) {
     throw SystemError(fmt::format("cannot read '{}'", (work_dir / kIdentityName).string()));
   }
+  require_count(work_dir, shard.count);
   const std::string difference =
       describe_difference(shared->run, (work_dir / kIdentityName).string(), prepared);
   if (!difference.empty()) {
     throw ConfigError(fmt::format(
         "'{}' holds shards of another run; they differ in{}\nName another output.work_dir, or "
-        "remove it once no shard is running",
+        "remove it once no shard is running; --resume=force does not help here, because all shards "
+        "must be of one run",
         work_dir.string(), difference));
   }
-  if (!fs::exists(work_dir / "config.yaml")) {
+  if (!is_there(work_dir / "config.yaml")) {
     write_file(own / "config.yaml", prepared.config.values.to_yaml());
     share(own / "config.yaml", work_dir / "config.yaml");
   }
-  if (!fs::exists(work_dir / "manifest.csv")) {
+  if (!is_there(work_dir / "manifest.csv")) {
     write_manifest(own / "manifest.csv", *prepared.manifest);
     share(own / "manifest.csv", work_dir / "manifest.csv");
   }

@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 
+#include "pipeline/cluster/shard.h"
 #include "pipeline/run/identity.h"
 #include "pipeline/run/work_dir.h"
 
@@ -19,14 +20,17 @@ namespace cfp {
 
 inline constexpr const char* kIdentityName = "identity.json";
 
-/// @param is_shard  whether the run that is about to begin is one of shards
-/// @throws ConfigError a run in one piece and one in shards would share the folder
-void require_one_kind(const std::filesystem::path& work_dir, bool is_shard);
+/// @param shard  that is about to begin; absent: a run in one piece
+/// @throws ConfigError a run in one piece and one in shards would share the folder, or shards of
+///         two divisions
+/// @throws SystemError the folder cannot be read
+void require_one_kind(const std::filesystem::path& work_dir, const std::optional<Shard>& shard);
 
 /// What all shards are part of.
 struct SharedRun {
   std::string name;
-  std::int64_t rows = 0;  ///< of the manifest
+  std::int64_t rows = 0;    ///< of the manifest
+  std::int64_t shards = 0;  ///< into how many it is divided; 0: it does not say
   KnownRun run;
 };
 
@@ -36,8 +40,8 @@ std::optional<SharedRun> read_shared_run(const std::filesystem::path& work_dir);
 
 /// Makes sure that this shard is part of the same run as those that came before it.
 /// @param own  the shard's folder
-/// @throws ConfigError the others have another config, manifest or other weights; names each
-///         difference
+/// @throws ConfigError the others have another config, manifest or other weights, which names each
+///         difference; or they are of another division, or a run in one piece is there
 /// @throws SystemError the folder cannot be written
 void agree_with_shards(const std::filesystem::path& work_dir, const WorkDir& own,
                        const Prepared& prepared);

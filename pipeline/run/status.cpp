@@ -24,18 +24,31 @@ namespace {
 constexpr int kMissedBeats = 12;
 constexpr std::size_t kLines = 60;
 
-/// @return the message of the error that a log ends with; empty where it ends otherwise
-std::string last_error(const fs::path& folder) {
-  constexpr std::streamoff kTail = 8192;
+/// What the log says of an error that a run ended with.
+struct LoggedError {
+  std::string message;
+  std::int64_t done = 0, failed = 0;  ///< rows that are in whole parts
+};
+
+/// @return the error that a log ends with; absent where it ends otherwise
+std::optional<LoggedError> last_error(const fs::path& folder) {
+  constexpr std::streamoff kTail = 64 * 1024;
   std::ifstream file(folder / "log.jsonl", std::ios::binary | std::ios::ate);
-  if (!file) return "";
+  if (!file) return std::nullopt;
   const std::streamoff size = file.tellg();
   file.seekg(std::max<std::streamoff>(0, size - kTail));
   std::string line, last;
   while (std::getline(file, line)) last = line;
   const auto json = nlohmann::json::parse(last, nullptr, false);
-  if (!json.is_object() || json.value("event", "") != "error") return "";
-  return json.value("message", "");
+  if (!json.is_object()) return std::nullopt;
+  try {
+    if (json.value("event", "") != "error") return std::nullopt;
+    return LoggedError{.message = json.value("message", ""),
+                       .done = json.value("done", std::int64_t{0}),
+                       .failed = json.value("failed", std::int64_t{0})};
+  } catch (const nlohmann::json::type_error&) {
+    return std::nullopt;  // not one of ours
+  }
 }
 
 /// Whether the writer of running.json shows life, by the age of the file.
@@ -73,9 +86,12 @@ ShardStatus status_of(const fs::path& folder, const std::optional<Shard>& shard,
     status.done = running->advance.done;
     status.failed = running->advance.failed;
     status.reason = fmt::format("last seen {} on {}", running->seen, running->host);
-  } else if (status.reason = last_error(folder); !status.reason.empty()) {
+  } else if (const std::optional<LoggedError> error = last_error(folder)) {
     status.state = ShardState::kStopped;
-  } else if (fs::exists(folder / "log.jsonl")) {
+    status.done = error->done;
+    status.failed = error->failed;
+    status.reason = error->message;
+  } else if (is_there(folder / "log.jsonl")) {
     status.state = ShardState::kLost;
   } else if (rows == 0) {
     status.state = ShardState::kDone;  // more shards than rows: it need not even begin
@@ -128,12 +144,16 @@ std::string_view to_string(ShardState state) {
 }
 
 RunStatus read_status(const fs::path& work_dir) {
-  if (!fs::is_directory(work_dir)) {
+  if (!is_there(work_dir)) {
     throw ConfigError(fmt::format("no such folder: '{}'", work_dir.string()));
+  }
+  if (std::error_code error; !fs::is_directory(work_dir, error)) {
+    throw ConfigError(
+        fmt::format("'{}' is no folder; name the work_dir of a run", work_dir.string()));
   }
   const std::vector<Shard> shards = shards_in(work_dir);
   if (shards.empty()) {
-    if (!fs::exists(work_dir / "manifest.csv")) {
+    if (!is_there(work_dir / "manifest.csv")) {
       throw ConfigError(fmt::format("'{}' is no work_dir of a run, or of one that has just begun",
                                     work_dir.string()));
     }

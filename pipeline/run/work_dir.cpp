@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
-#include <optional>
 #include <system_error>
 #include <vector>
 
@@ -14,6 +13,7 @@
 
 #include "pipeline/run/part_files.h"
 #include "stages/core/errors.h"
+#include "stages/core/output_file.h"
 
 namespace cfp {
 namespace fs = std::filesystem;
@@ -23,7 +23,7 @@ namespace {
 /// removed.
 constexpr const char* kLockName = ".cfp_run";
 
-/// Files that only the end of a run makes.
+/// Files that only the end of a run makes; first the one that says that there was an end.
 constexpr const char* kEnds[] = {"run.json",          "summary.json",  "summary.csv",
                                  "per_class.csv",     "per_layer.csv", "per_layer_class.csv",
                                  "per_kernel.csv",    "confusion.csv", "summary.html",
@@ -43,37 +43,33 @@ bool is_ours(const std::string& name) {
          part_number(name).has_value();
 }
 
+[[noreturn]] void fail_to_read(const fs::path& path, const std::error_code& error) {
+  throw SystemError(fmt::format("cannot read the folder '{}': {}", path.string(), error.message()));
+}
+
 void make_folder(const fs::path& path) {
-  std::error_code error;
-  fs::create_directories(path, error);
-  if (fs::is_directory(path)) return;
-  if (fs::exists(path)) {
+  std::error_code making, reading;
+  fs::create_directories(path, making);
+  const fs::file_status found = fs::status(path, reading);
+  if (fs::is_directory(found)) return;
+  if (fs::exists(found)) {
     throw ConfigError(
         fmt::format("output.work_dir: '{}' is there and is no folder", path.string()));
   }
-  throw SystemError(fmt::format("cannot make the folder '{}': {}", path.string(), error.message()));
+  throw SystemError(fmt::format("cannot make the folder '{}': {}", path.string(),
+                                (making ? making : reading).message()));
 }
 
 void check_is_ours(const fs::path& path) {
-  if (!fs::is_empty(path) && !fs::exists(path / kLockName)) {
-    throw ConfigError(fmt::format(
-        "output.work_dir: '{}' holds files that are not of a run; name an empty or a new folder",
-        path.string()));
-  }
-}
-
-[[noreturn]] void fail_taken(const fs::path& path, const std::optional<PresenceRecord>& by) {
-  throw SystemError(fmt::format(
-      "another run is writing in '{}'{}", path.string(),
-      by ? fmt::format(": process {} on {}, begun {}", by->process, by->host, by->started) : ""));
-}
-
-/// See Note [Two processes in one folder].
-void check_nobody_is_there(const fs::path& path, bool locked, int missed_beats) {
-  const std::optional<PresenceRecord> other = read_presence(path);
-  // A lock that we hold on the machine where the other one had it: it is gone.
-  if (!other || (locked && is_of_this_machine(*other))) return;
-  if (shows_life(path, *other, missed_beats)) fail_taken(path, other);
+  std::error_code error;
+  const bool is_empty = fs::is_empty(path, error);
+  if (error) fail_to_read(path, error);
+  const bool is_marked = fs::exists(path / kLockName, error);
+  if (error) fail_to_read(path, error);
+  if (is_empty || is_marked) return;
+  throw ConfigError(fmt::format(
+      "output.work_dir: '{}' holds files that are not of a run; name an empty or a new folder",
+      path.string()));
 }
 
 int open_lock(const fs::path& path) {
@@ -102,13 +98,16 @@ void remove_or_throw(const fs::path& path) {
   }
 }
 
-/// What a killed run was about to write.
+/// What other processes were about to write: see Note [Two processes in one folder].
 void remove_temporaries(const fs::path& folder) {
   std::vector<fs::path> unfinished;
-  for (const auto& entry : fs::directory_iterator(folder)) {
-    const fs::path& file = entry.path();
-    if (file.extension() == ".tmp" && is_ours(file.stem().string())) unfinished.push_back(file);
+  std::error_code error;
+  for (fs::directory_iterator entry(folder, error), end; !error && entry != end;
+       entry.increment(error)) {
+    const auto name = read_temporary_name(entry->path().filename().string());
+    if (name && !name->is_own && is_ours(name->final_name)) unfinished.push_back(entry->path());
   }
+  if (error) fail_to_read(folder, error);
   for (const fs::path& file : unfinished) remove_or_throw(file);
 }
 
@@ -116,18 +115,20 @@ void remove_temporaries(const fs::path& folder) {
 
 void close_descriptor(int descriptor) { close(descriptor); }
 
-WorkDir::WorkDir(fs::path path, Heartbeat heartbeat) : path_(std::move(path)) {
+WorkDir::WorkDir(fs::path path, Heartbeat heartbeat, FolderLock lock) : path_(std::move(path)) {
   make_folder(path_);
   check_is_ours(path_);
   lock_ = CHandle<int, -1, close_descriptor>(open_lock(path_));
-  check_nobody_is_there(path_, lock_file(lock_.get(), path_), heartbeat.missed);
-  presence_ = std::make_unique<Presence>(path_, heartbeat);
+  const bool locked = lock == FolderLock::kTake && lock_file(lock_.get(), path_);
+  presence_ = std::make_unique<Presence>(path_, heartbeat, locked);
   remove_temporaries(path_);
+  require_own();
 }
 
 void WorkDir::remove_results() const {
-  for (const char* name : kEnds) remove_or_throw(path_ / name);
-  for (const fs::path& part : parts_in(path_)) remove_or_throw(part);
+  remove_ends();
+  const std::vector<fs::path> parts = parts_in(path_);
+  for (auto part = parts.rbegin(); part != parts.rend(); ++part) remove_or_throw(*part);
   for (const char* name : kRecords) {
     if (name != std::string_view(kPresenceName)) remove_or_throw(path_ / name);
   }
@@ -135,11 +136,8 @@ void WorkDir::remove_results() const {
 }
 
 void WorkDir::remove_ends() const {
+  require_own();
   for (const char* name : kEnds) remove_or_throw(path_ / name);
-}
-
-void WorkDir::require_own() const {
-  if (const auto other = presence_->successor()) fail_taken(path_, other);
 }
 
 void make_shared_folder(const fs::path& path) {

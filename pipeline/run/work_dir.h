@@ -13,6 +13,12 @@ namespace cfp {
 /// Closes a file descriptor.
 void close_descriptor(int descriptor);
 
+/// What keeps a second process on the same machine out.
+enum class FolderLock {
+  kTake,  ///< a lock, where the file system has them
+  kNone   ///< nothing but running.json, as on a file system without locks
+};
+
 /// A folder that this process may fill: it exists, can be written, and nobody else writes there.
 class WorkDir {
  public:
@@ -20,13 +26,16 @@ class WorkDir {
   /// unfinished files that a killed run left. Results stay.
   ///
   /// @throws ConfigError it is no folder, or holds files of somebody else
-  /// @throws SystemError it cannot be made or written, or another process writes there
-  explicit WorkDir(std::filesystem::path path, Heartbeat heartbeat = {});
+  /// @throws FolderTaken another process writes there
+  /// @throws SystemError it cannot be made, read or written
+  explicit WorkDir(std::filesystem::path path, Heartbeat heartbeat = {},
+                   FolderLock lock = FolderLock::kTake);
 
   const std::filesystem::path& path() const { return path_; }
   std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
 
-  /// Removes everything that an earlier run left, and nothing else.
+  /// Removes everything that an earlier run left, and nothing else. Killed in between, it leaves
+  /// what an interrupted run would: the first parts, and no end.
   /// @throws SystemError something cannot be removed
   void remove_results() const;
   /// Removes what only the end of a run makes; parts and the log stay.
@@ -35,8 +44,9 @@ class WorkDir {
 
   /// Shows others how far the run is.
   void set(const Advance& advance) const { presence_->set(advance); }
-  /// @throws SystemError another process has taken this one for dead and writes here
-  void require_own() const;
+  /// To be asked before anything gets its final name here; reads a small file.
+  /// @throws FolderTaken another process has taken this one for dead and writes here
+  void require_own() const { presence_->require_own(); }
 
  private:
   std::filesystem::path path_;

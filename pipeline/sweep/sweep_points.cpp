@@ -12,15 +12,43 @@ namespace {
 /// Keys that every point has for itself.
 bool is_own(const KeySpec& key) { return key.path == "name" || key.path == "output.work_dir"; }
 
+bool is_after_forward(const KeySpec& key) {
+  return section_name(key.path) == "explain" && key.path != "explain.views";
+}
+
+std::string line_of(const ConfigValues& values, const KeySpec& key) {
+  return key.path + '=' + to_flow_yaml(values.tree(key.path)) + '\n';
+}
+
 /// Equal for points that can share decoding and forward passes.
 std::string shared_values(const ConfigValues& values) {
   std::string shared;
   for (const KeySpec& key : config_schema()) {
-    const bool after_forward = section_name(key.path) == "explain" && key.path != "explain.views";
-    if (is_own(key) || after_forward) continue;
-    shared += key.path + '=' + to_flow_yaml(values.tree(key.path)) + '\n';
+    if (!is_own(key) && !is_after_forward(key)) shared += line_of(values, key);
   }
   return shared;
+}
+
+/// Equal for points that are one and the same.
+std::string all_values(const ConfigValues& values) {
+  std::string all;
+  for (const KeySpec& key : config_schema()) {
+    if (!is_own(key)) all += line_of(values, key);
+  }
+  return all;
+}
+
+/// Two that are one would write in the same folder, or do the same work twice.
+void check_differ(const std::vector<SweepPoint>& points) {
+  std::map<std::string, const SweepPoint*> known;
+  for (const SweepPoint& point : points) {
+    const auto [same, is_new] = known.emplace(all_values(point.run.config.values), &point);
+    if (is_new) continue;
+    std::string settings;
+    for (const auto& [key, value] : point.settings) settings += ' ' + key + '=' + value;
+    throw ConfigError(fmt::format("sweep: points {} and {} are the same:{}",
+                                  same->second - points.data(), &point - points.data(), settings));
+  }
 }
 
 void check_keys(const PointSettings& settings) {
@@ -52,7 +80,8 @@ RunPoint make_point(const std::filesystem::path& config, std::vector<std::string
 
 Sweep plan_sweep(const std::filesystem::path& config, const std::vector<std::string>& words,
                  bool zip) {
-  const SweepArguments arguments = parse_sweep_arguments(words);
+  SweepArguments arguments = parse_sweep_arguments(words);
+  take_axes_of(load_config(config, arguments.overrides).sweep(), arguments);
   const ResolvedConfig base = resolve_config(load_config(config, arguments.overrides));
   const std::vector<PointSettings> settings =
       sweep_settings(base.values.sweep(), arguments.axes, zip);
@@ -70,6 +99,7 @@ Sweep plan_sweep(const std::filesystem::path& config, const std::vector<std::str
     sweep.jobs[point.job].push_back(i);
     sweep.points.push_back(std::move(point));
   }
+  check_differ(sweep.points);
   return sweep;
 }
 

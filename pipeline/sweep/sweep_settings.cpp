@@ -33,6 +33,11 @@ std::string full_key(const std::string& key, const std::string& value) {
   return names_type ? key + ".type" : key;
 }
 
+/// The one name of a key that has two: `network.type` for `network`.
+std::string one_name(const std::string& key) {
+  return is_section(key) && find_key(key + ".type") ? key + ".type" : key;
+}
+
 std::vector<std::string> split_values(const std::string& text) {
   std::vector<std::string> values(1);
   int depth = 0;
@@ -108,6 +113,11 @@ Section read_section(const ConfigTree& tree) {
         section.points.push_back(settings_of(point, section.points.size()));
       }
     } else {
+      const auto same = std::ranges::find(section.axes, one_name(entry.key),
+                                          [](const SweepAxis& axis) { return one_name(axis.key); });
+      if (same != section.axes.end()) {
+        fail(entry.value, entry.key, fmt::format("{} is there already", same->key));
+      }
       section.axes.push_back(read_axis(entry));
     }
   }
@@ -119,7 +129,8 @@ Section read_section(const ConfigTree& tree) {
 }
 
 void replace_axis(std::vector<SweepAxis>& axes, const SweepAxis& axis) {
-  const auto known = std::ranges::find(axes, axis.key, &SweepAxis::key);
+  const auto known = std::ranges::find(axes, one_name(axis.key),
+                                       [](const SweepAxis& other) { return one_name(other.key); });
   if (known == axes.end()) {
     axes.push_back(axis);
   } else {
@@ -235,6 +246,28 @@ SweepArguments parse_sweep_arguments(const std::vector<std::string>& words) {
     }
   }
   return arguments;
+}
+
+void take_axes_of(const ConfigTree& section, SweepArguments& arguments) {
+  const Section read = read_section(section);
+  const auto is_swept = [&](const std::string& key) {
+    const auto is = [&](const std::string& other) { return one_name(other) == one_name(key); };
+    return std::ranges::any_of(read.axes, is, &SweepAxis::key) ||
+           std::ranges::any_of(read.points, [&](const PointSettings& point) {
+             return std::ranges::any_of(point, is, &PointSettings::value_type::first);
+           });
+  };
+  std::vector<std::string> kept;
+  for (std::string& word : arguments.overrides) {
+    const std::size_t equals = word.find('=');
+    const std::string key = word.substr(0, equals);
+    if (is_swept(key)) {
+      replace_axis(arguments.axes, {key, {word.substr(equals + 1)}});
+    } else {
+      kept.push_back(std::move(word));
+    }
+  }
+  arguments.overrides = std::move(kept);
 }
 
 std::vector<PointSettings> sweep_settings(const ConfigTree& section,

@@ -38,6 +38,10 @@ inline constexpr std::size_t kMostPoints = 10'000;
 /// @throws ConfigError a word is no `key=value`
 SweepArguments parse_sweep_arguments(const std::vector<std::string>& words);
 
+/// Makes axes of one value of those overrides whose key the section goes through: what the command
+/// line says replaces what the section says. `network` is the same key as `network.type`.
+void take_axes_of(const ConfigTree& section, SweepArguments& arguments);
+
 /// @param section  the config's section `sweep`; null: there is none
 /// @param axes     of the command line; one replaces the section's axis of the same key
 /// @param zip      whether the command line asks for kZip

@@ -9,6 +9,7 @@
 #include <nlohmann/json.hpp>
 
 #include "datasets/csv.h"
+#include "pipeline/run/part_files.h"
 #include "pipeline/run/run_end.h"
 #include "stages/core/output_file.h"
 
@@ -53,7 +54,7 @@ std::vector<std::string> swept_keys(const Sweep& sweep) {
 
 std::string state_in(const fs::path& folder, const std::optional<RunEnd>& end) {
   if (end) return end->state;
-  return fs::exists(folder) ? "unfinished" : "not begun";
+  return is_there(folder) ? "unfinished" : "not begun";
 }
 
 std::string headline(const Json& summary, const char* pointer) {
@@ -98,7 +99,14 @@ std::string sweep_csv(const Sweep& sweep) {
 void write_sweep_csv(const Sweep& sweep) {
   std::error_code ignored;  // that the file cannot be written says why
   fs::create_directories(sweep.folder, ignored);
-  write_file(sweep.folder / "sweep.csv", sweep_csv(sweep));
+  // Another job may end meanwhile and write the table with its points, before this one puts its own
+  // in that place. So whoever wrote last looks once more: then what is there is what is true.
+  std::string written, now = sweep_csv(sweep);
+  do {
+    written = now;
+    write_file(sweep.folder / "sweep.csv", written);
+    now = sweep_csv(sweep);
+  } while (now != written);
 }
 
 std::string describe(const Sweep& sweep) {

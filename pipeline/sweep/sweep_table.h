@@ -11,7 +11,7 @@ namespace cfp {
 /// empty where a point has no summary yet.
 std::string sweep_csv(const Sweep& sweep);
 
-/// Writes sweep.csv into the sweep's folder.
+/// Writes sweep.csv into the sweep's folder, which other jobs of the sweep may do at the same time.
 /// @throws SystemError the disk is full or fails
 void write_sweep_csv(const Sweep& sweep);
 

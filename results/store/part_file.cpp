@@ -3,6 +3,22 @@
 #include "results/store/column.h"
 
 namespace cfp::hdf5 {
+namespace {
+
+/// Leaves the locking of files to whoever holds the folder. HDF5 would lock each file that it
+/// opens, and fail where the file system has no locks, or where another reader's lock was left
+/// behind.
+void leave_locks_alone(hid_t access, const std::string& path) {
+#if H5_VERSION_GE(1, 10, 7)
+  check(H5Pset_file_locking(access, /*use_file_locking=*/false, /*ignore_when_disabled=*/true),
+        path, "cannot open it");
+#else
+  // Before 1.10.7 the environment variable HDF5_USE_FILE_LOCKING alone decides.
+  static_cast<void>(access), static_cast<void>(path);
+#endif
+}
+
+}  // namespace
 
 File create_file(const std::string& path) {
   initialise();
@@ -11,6 +27,7 @@ File create_file(const std::string& path) {
   check(H5Pset_libver_bounds(access.get(), H5F_LIBVER_V110, H5F_LIBVER_V110), path,
         "cannot create it");
   check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), path, "cannot create it");
+  leave_locks_alone(access.get(), path);
   const PropertyList creation(check(H5Pcreate(H5P_FILE_CREATE), path, "cannot create it"));
   check(H5Pset_obj_track_times(creation.get(), false), path, "cannot create it");
   keep_attributes_compact(creation.get(), path);
@@ -22,6 +39,7 @@ File open_file(const std::string& path) {
   initialise();
   const PropertyList access(check(H5Pcreate(H5P_FILE_ACCESS), path, "cannot open it"));
   check(H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG), path, "cannot open it");
+  leave_locks_alone(access.get(), path);
   return File(check(H5Fopen(path.c_str(), H5F_ACC_RDONLY, access.get()), path,
                     "cannot open it as an HDF5 file"));
 }

@@ -99,12 +99,32 @@ TEST_F(Shards, OfAnotherRunAreRefused) {
   EXPECT_EQ(other.exit_code, 2);
   EXPECT_THAT(other.err, HasSubstr("holds shards of another run"));
   EXPECT_THAT(other.err, HasSubstr("explain.threshold: 0.3 there, 0.4 now"));
+  EXPECT_THAT(other.err, HasSubstr("--resume=force does not help here"));
+  const ProgramResult divided = run_shard("mixed", 1, 8);
+  EXPECT_EQ(divided.exit_code, 2);
+  EXPECT_THAT(divided.err, HasSubstr("holds shards of a division into 40, not into 8"));
+  EXPECT_FALSE(fs::exists(clips_ / "mixed/shards/00001-of-00008"))
+      << "what is refused leaves nothing";
   const ProgramResult piece = cfp(clips_.run("mixed"));
   EXPECT_EQ(piece.exit_code, 2);
   EXPECT_THAT(piece.err, HasSubstr("holds shards"));
   const ProgramResult shard = run_shard("whole", 0, 2);
   EXPECT_EQ(shard.exit_code, 2);
   EXPECT_THAT(shard.err, HasSubstr("holds a run in one piece"));
+}
+
+TEST_F(Shards, BesideARunInItsFirstPartAreRefused) {
+  Program piece(clips_.run("begun", {"output.part_clips=1000"}), clips_.path());
+  for (int i = 0; i < 600 && !fs::exists(clips_ / "begun/running.json"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  piece.signal(SIGSTOP);
+  const ProgramResult shard = run_shard("begun", 0, 2);
+  piece.signal(SIGCONT);
+  EXPECT_EQ(shard.exit_code, 2);
+  EXPECT_THAT(shard.err, HasSubstr("holds a run in one piece"));
+  EXPECT_EQ(piece.wait().exit_code, 0);
+  EXPECT_FALSE(fs::exists(clips_ / "begun/shards"));
 }
 
 TEST_F(Shards, TheSameOneTwiceIsNoticed) {

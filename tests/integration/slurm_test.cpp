@@ -164,6 +164,28 @@ TEST_F(Slurm, EndedTasksStayEndedUntilSubmittedAgain) {
   EXPECT_EQ(clips_.difference("results", "--rows"), "");
 }
 
+// A script has the number of tasks of its job, and is none of them.
+TEST_F(Slurm, ScriptOfSeveralTasksIsNoShardAndItsStepsAre) {
+  const auto out = [&](const std::string& name) { return read_text(clips_ / (name + ".out")); };
+  const auto batch = [&](const std::string& name, const std::string& command) {
+    return run_command(
+        fmt::format("cd {} && sbatch --wait --ntasks=2 --partition=low --output={}.out --wrap '{}'",
+                    clips_.path().string(), name, command));
+  };
+  const std::string run = fmt::format(
+      "{} run c.yaml -q dataset.max_clips=8 dataset.max_failures=8 output.work_dir={{}}",
+      CFP_PROGRAM);
+  EXPECT_NE(batch("script", fmt::format(fmt::runtime(run), "of_script")).exit_code, 0);
+  EXPECT_THAT(out("script"), HasSubstr("as in a batch script; start cfp with srun"));
+  EXPECT_FALSE(fs::exists(clips_ / "of_script"));
+  const CommandResult steps =
+      batch("steps", "srun --mpi=none " + fmt::format(fmt::runtime(run), "of_steps"));
+  EXPECT_EQ(steps.exit_code, 0) << steps.output << out("steps");
+  EXPECT_THAT(out("steps"), HasSubstr("shard 1 of 2 (SLURM_PROCID=1, SLURM_NTASKS=2)"));
+  const ProgramResult merged = run_program({"merge", "of_steps", "-q"}, clips_.path());
+  EXPECT_EQ(merged.exit_code, 0) << merged.err;
+}
+
 TEST_F(Slurm, SaysWhatItRefuses) {
   const ProgramResult refused = submit(2, {"--go", "--account=a", "--sbatch", "nonsense=1"});
   EXPECT_EQ(refused.exit_code, 4);
@@ -217,6 +239,10 @@ TEST_F(Submit, SaysWhatIsWrongBeforeAnythingIsWritten) {
   refuse({"--shards=4", "--time=1"}, "leave no time to work");
   refuse({"--shards=4", "--sbatch=array=1"}, "sets --array itself");
   refuse({"--shards=0"}, "--shards");
+  write_text(folder_ / "c.yaml", tiny_config("{type: list, file: list.txt}") +
+                                     "sweep: {explain.threshold: [0.2, 0.6]}\n");
+  refuse({"--shards=4"}, "sweep: the shards of `cfp submit` do a single run");
+  write_text(folder_ / "c.yaml", tiny_config("{type: list, file: list.txt}"));
   refuse({}, "--shards is required");
   write_text(folder_ / "out/somebody's.txt", "");
   refuse({"--shards=4"}, "holds files that are not of a run");

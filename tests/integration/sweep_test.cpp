@@ -134,6 +134,9 @@ TEST_F(Sweep, ReadsItsSectionAndSaysWhatIsWrong) {
   EXPECT_THAT(run.err, HasSubstr("s.yaml:12:3: sweep: `cfp run` does a single run"));
   const ProgramResult list = cfp({"sweep", "s.yaml", "--list"});
   EXPECT_THAT(list.out, HasSubstr("2 points, 1 jobs"));
+  const ProgramResult single = cfp({"sweep", "s.yaml", "explain.threshold=0.4", "--list"});
+  EXPECT_THAT(single.out, HasSubstr("1 points, 1 jobs"));
+  EXPECT_THAT(single.out, HasSubstr("threshold=0.4  not begun"));
   const auto fails = [&](const std::vector<std::string>& words, const std::string& what) {
     std::vector<std::string> arguments = {"sweep", "s.yaml"};
     arguments.insert(arguments.end(), words.begin(), words.end());
@@ -144,7 +147,31 @@ TEST_F(Sweep, ReadsItsSectionAndSaysWhatIsWrong) {
   fails({"explain.threshold=0.2,2"}, "point threshold=2: command line: explain.threshold");
   fails({"explain.treshold=0.2,0.3"}, "did you mean");
   fails({"output.work_dir=a,b"}, "output.work_dir cannot be swept");
+  fails({"explain.threshold=0.4,0.4"}, "points 0 and 1 are the same: explain.threshold=0.4");
   fails({"--zip", "explain.top_n=1,2,3"}, "zip needs as many values of each key");
+}
+
+// Jobs of an array end when they like, and each writes the table.
+TEST_F(Sweep, JobsThatEndAtOnceLeaveATableOfAllOfThem) {
+  const auto settings = sweep("array", {"dataset.max_clips=2", "network.seed=1,2,3,4,5,6,7,8"});
+  for (int round = 0; round < 3; ++round) {
+    std::vector<Program> jobs;
+    for (int job = 0; job < 8; ++job) {
+      std::vector<std::string> arguments = settings;
+      arguments.insert(arguments.end(), {"--job", std::to_string(job)});
+      if (round > 0) arguments.emplace_back("--fresh");
+      jobs.emplace_back(arguments, clips_.path());
+    }
+    for (Program& job : jobs) {
+      const ProgramResult ended = job.wait();
+      EXPECT_EQ(ended.exit_code, 0) << ended.err;
+    }
+    const auto lines = table("array");
+    ASSERT_EQ(lines.size(), 9u);
+    for (std::size_t i = 1; i < lines.size(); ++i) {
+      EXPECT_THAT(lines[i], HasSubstr(",complete,")) << lines[i];
+    }
+  }
 }
 
 TEST_F(Sweep, OfNetworksDoesTheOthersWhereOneFails) {

@@ -90,11 +90,14 @@ TEST(ChooseShard, ReadsTheVariablesOfEachBatchSystem) {
                              {"SLURM_NTASKS", "1"}});
   EXPECT_EQ(slurm.shard, (Shard{2, 4}));
   EXPECT_EQ(slurm.source, "SLURM_ARRAY_TASK_ID=9");
-  EXPECT_EQ(choose({{"SLURM_PROCID", "2"}, {"SLURM_NTASKS", "4"}}).shard, (Shard{2, 4}));
+  EXPECT_EQ(
+      choose({{"SLURM_PROCID", "2"}, {"SLURM_NTASKS", "4"}, {"SLURM_STEP_NUM_TASKS", "4"}}).shard,
+      (Shard{2, 4}));
   EXPECT_EQ(choose({{"SLURM_ARRAY_TASK_ID", "1"},
                     {"SLURM_ARRAY_TASK_COUNT", "3"},
                     {"SLURM_PROCID", "1"},
-                    {"SLURM_NTASKS", "2"}})
+                    {"SLURM_NTASKS", "2"},
+                    {"SLURM_STEP_NUM_TASKS", "2"}})
                 .shard,
             (Shard{3, 6}));
   EXPECT_EQ(choose({{"PBS_ARRAY_INDEX", "3"}, {"CFP_SHARD_COUNT", "8"}}).shard, (Shard{3, 8}));
@@ -123,6 +126,24 @@ TEST(ChooseShard, RefusesWhatItCannotBeSureOf) {
                         {"SLURM_ARRAY_TASK_MIN", "1"},
                         {"SLURM_ARRAY_TASK_COUNT", "3"}}),
               HasSubstr("is not one of 3 indexes from 1"));
+}
+
+// What Slurm sets in the script of `sbatch --ntasks=4`, and in no step of it.
+TEST(ChooseShard, TakesABatchScriptForNoTaskOfAStep) {
+  const Variables script{{"SLURM_PROCID", "0"}, {"SLURM_NTASKS", "4"}};
+  EXPECT_THAT(error_of(script),
+              HasSubstr("SLURM_NTASKS=4, but SLURM_STEP_NUM_TASKS does not say that so many were "
+                        "started, as in a batch script; start cfp with srun"));
+  Variables member = script;
+  member["SLURM_ARRAY_TASK_ID"] = "1";
+  member["SLURM_ARRAY_TASK_COUNT"] = "3";
+  EXPECT_THAT(error_of(member), HasSubstr("start cfp with srun"));
+  // Submitted from a shell that is a step itself.
+  Variables inherited = script;
+  inherited["SLURM_STEP_NUM_TASKS"] = "1";
+  EXPECT_THAT(error_of(inherited), HasSubstr("start cfp with srun"));
+  EXPECT_FALSE(choose(script, "none").shard);
+  EXPECT_EQ(choose(script, "1/2").shard, (Shard{1, 2}));
 }
 
 }  // namespace

@@ -47,7 +47,7 @@ TEST(FullDisk, IsAnErrorThatNamesTheFileAndLeavesNothing) {
     for (int i = 0; i < 10'000; ++i) part.append(test::example_clip(i));
     FAIL() << "ten thousand clips fit on two megabytes";
   } catch (const SystemError& error) {
-    EXPECT_THAT(error.what(), HasSubstr((disk.path() / "part.h5.tmp").string()));
+    EXPECT_THAT(error.what(), HasSubstr(temporary_path(disk.path() / "part.h5").string()));
     EXPECT_THAT(error.what(), testing::EndsWith(": No space left on device"));
   }
   EXPECT_TRUE(std::filesystem::is_empty(disk.path()));
@@ -90,7 +90,7 @@ TEST(FullDisk, WhereverItFillsUpThePartIsWholeOrAbsent) {
       EXPECT_EQ(PartReader(path).read(29).logits, test::example_clip(29).logits);
       ++whole;
     } catch (const SystemError& error) {
-      EXPECT_THAT(error.what(), HasSubstr("part.h5.tmp"));
+      EXPECT_THAT(error.what(), HasSubstr(temporary_path("part.h5").string()));
       EXPECT_TRUE(std::filesystem::is_empty(disk.path())) << kilobytes << " kB: " << error.what();
       ++absent;
     }
@@ -107,7 +107,8 @@ TEST(FullDisk, OfATextFileIsAnErrorToo) {
     write_file(disk.path() / "per_kernel.csv", std::string(200'000, 'x'));
     FAIL() << "200 kB fit on 64 kB";
   } catch (const SystemError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("per_kernel.csv.tmp: cannot write: No space left"));
+    EXPECT_THAT(error.what(), HasSubstr(temporary_path("per_kernel.csv").string() +
+                                        ": cannot write: No space left"));
   }
   EXPECT_TRUE(std::filesystem::is_empty(disk.path()));
 }

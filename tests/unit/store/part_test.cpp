@@ -1,13 +1,17 @@
 // A part written and read back by ourselves; foreign readers are in foreign_reader_test.cpp.
 #include <fstream>
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <hdf5.h>
+#include <sys/file.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
 #include "results/store/part_reader.h"
 #include "results/store/part_writer.h"
+#include "stages/core/output_file.h"
 #include "tests/support/test_data.h"
 #include "tests/unit/store/example_clips.h"
 
@@ -212,12 +216,12 @@ TEST(PartWriter, HasNothingUnderTheFinalNameBeforeTheEnd) {
     PartWriter part(folder / "part.h5", example_header());
     for (int i = 0; i < 100; ++i) part.append(example_clip(i));
     EXPECT_FALSE(std::filesystem::exists(folder / "part.h5"));
-    EXPECT_TRUE(std::filesystem::exists(folder / "part.h5.tmp"));
+    EXPECT_TRUE(std::filesystem::exists(temporary_path(folder / "part.h5")));
   }
   EXPECT_TRUE(std::filesystem::is_empty(folder.path())) << "an unfinished part was left behind";
 }
 
-TEST(PartWriter, KilledLeavesNoFinalFileAndTheNextRunReplacesTheRest) {
+TEST(PartWriter, KilledLeavesNoFinalFileAndIsInNobodysWay) {
   const test::TemporaryFolder folder;
   const pid_t child = ::fork();
   ASSERT_GE(child, 0);
@@ -230,9 +234,11 @@ TEST(PartWriter, KilledLeavesNoFinalFileAndTheNextRunReplacesTheRest) {
   ASSERT_EQ(::waitpid(child, &status, 0), child);
   ASSERT_TRUE(WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL);
   EXPECT_FALSE(std::filesystem::exists(folder / "part.h5"));
-  ASSERT_TRUE(std::filesystem::exists(folder / "part.h5.tmp"));
+  const auto left = std::filesystem::directory_iterator(folder.path())->path();
+  EXPECT_THAT(left.filename().string(), testing::StartsWith("part.h5." + std::to_string(child)));
+  const auto size = std::filesystem::file_size(left);
   write_part(folder / "part.h5", 3, {});
-  EXPECT_FALSE(std::filesystem::exists(folder / "part.h5.tmp"));
+  EXPECT_EQ(std::filesystem::file_size(left), size) << "another process's file was touched";
   EXPECT_EQ(PartReader(folder / "part.h5").clips(), 3);
 }
 
@@ -273,8 +279,28 @@ TEST(PartWriter, RefusesAZeroByteRatherThanCutTheText) {
     FAIL() << "nothing was thrown";
   } catch (const SystemError& error) {
     EXPECT_THAT(error.what(), HasSubstr("zero byte"));
-    EXPECT_THAT(error.what(), HasSubstr("part.h5.tmp"));
+    EXPECT_THAT(error.what(), HasSubstr(temporary_path("part.h5").string()));
   }
+}
+
+// A file system without locks and a file that somebody has locked are one to HDF5: it cannot lock.
+TEST(PartFile, NeedsNoLocks) {
+#if !H5_VERSION_GE(1, 10, 7)
+  GTEST_SKIP() << "HDF5 locks files by itself before 1.10.7";
+#endif
+  const test::TemporaryFolder folder;
+  const auto path = folder / "part.h5";
+  const auto lock = [](const std::filesystem::path& file) {
+    const int descriptor = ::open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666);
+    EXPECT_EQ(::flock(descriptor, LOCK_EX | LOCK_NB), 0);
+    return descriptor;
+  };
+  const int written = lock(temporary_path(path));
+  write_part(path, 3, {});
+  ::close(written);
+  const int read = lock(path);
+  EXPECT_EQ(PartReader(path).clips(), 3);
+  ::close(read);
 }
 
 TEST(PartWriter, NamesAFolderItCannotWrite) {
@@ -282,7 +308,7 @@ TEST(PartWriter, NamesAFolderItCannotWrite) {
     PartWriter part("/nonexistent/folder/part.h5", example_header());
     FAIL() << "nothing was thrown";
   } catch (const SystemError& error) {
-    EXPECT_THAT(error.what(), HasSubstr("/nonexistent/folder/part.h5.tmp"));
+    EXPECT_THAT(error.what(), HasSubstr(temporary_path("/nonexistent/folder/part.h5").string()));
     EXPECT_THAT(error.what(), HasSubstr("No such file or directory"));
   }
 }

@@ -85,6 +85,31 @@ TEST(SweepSettings, TheCommandLineReplacesAnAxis) {
   EXPECT_THAT(points[0], ElementsAre(Pair("explain.threshold", "0.9"), Pair("explain.top_n", "3")));
 }
 
+TEST(SweepSettings, ASingleValueOnTheCommandLineReplacesAnAxis) {
+  const auto taken = [](const std::string& section, const std::vector<std::string>& words) {
+    SweepArguments arguments = parse_sweep_arguments(words);
+    take_axes_of(read_yaml_text(section, "c.yaml"), arguments);
+    return arguments;
+  };
+  const SweepArguments threshold =
+      taken("{explain.threshold: [0.2, 0.6]}", {"explain.threshold=0.4", "runtime.batch_size=2"});
+  EXPECT_THAT(threshold.overrides, ElementsAre("runtime.batch_size=2"));
+  const auto points = of_yaml("{explain.threshold: [0.2, 0.6]}", threshold.axes);
+  EXPECT_THAT(points, ElementsAre(ElementsAre(Pair("explain.threshold", "0.4"))));
+  // One key by two names, both ways round.
+  for (const auto& [section, word] : {std::pair("{network: [i3d, mfnet3d]}", "network.type=i3d"),
+                                      std::pair("{network.type: [i3d, mfnet3d]}", "network=i3d")}) {
+    EXPECT_THAT(of_yaml(section, taken(section, {word}).axes),
+                ElementsAre(ElementsAre(Pair("network.type", "i3d"))))
+        << section;
+  }
+  EXPECT_THAT(taken("", {"explain.threshold=0.4"}).axes, IsEmpty());
+  const std::string listed = "{points: [{explain.threshold: 0.4}]}";
+  EXPECT_THAT(error_of(listed, taken(listed, {"explain.threshold=0.5"}).axes),
+              HasSubstr("the command line cannot add keys"));
+  EXPECT_THAT(taken(listed, {"explain.top_n=3"}).overrides, ElementsAre("explain.top_n=3"));
+}
+
 TEST(SweepSettings, ASectionAloneStandsForItsType) {
   const auto points = of_yaml("", {{"network", {"resnet50_3d", "{type: i3d, seed: 7}"}}});
   ASSERT_THAT(points, SizeIs(2));
@@ -123,6 +148,8 @@ TEST(SweepSettings, SaysWhatIsWrong) {
   EXPECT_THAT(error_of("{points: [{explain.threshold: 0.4}], explain.top_n: [1]}"),
               HasSubstr("listed one by one"));
   EXPECT_THAT(error_of("{points: [0.4]}"), HasSubstr("sweep.points[0]: expected keys"));
+  EXPECT_THAT(error_of("{network: [i3d], network.type: [mfnet3d]}"),
+              HasSubstr("sweep.network.type: network is there already"));
   const std::vector<std::string> hundred(101, "1");
   EXPECT_THAT(error_of("", {{"a.b", hundred}, {"a.c", hundred}}),
               HasSubstr("more than 10000 points"));
