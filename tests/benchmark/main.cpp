@@ -23,7 +23,7 @@ void add_pipeline(CLI::App& app, const char* name, const char* what,
       ->check(CLI::PositiveNumber);
   command->add_option("--python", settings.python,
                       "a Python that has PyTorch and OpenCV; empty: goes without");
-  command->add_option("--runs", settings.runs, "counted runs after one to warm up");
+  command->add_option("--runs", settings.runs, "runs of everything, in turns");
   command->add_option("--batch-size", settings.batch_size, "of both sides");
   command->add_option("--set", settings.overrides, "key=value of our config, as of `cfp run`");
   command->callback([&settings, body] { body(settings); });

@@ -12,7 +12,7 @@ struct PipelineSettings {
   std::vector<std::filesystem::path> clips;                        ///< videos that all can be read
   std::string python = "python3";  ///< with PyTorch and OpenCV; empty: goes without
   int rows = 200;                  ///< clips of a run: copies of the videos in turn
-  int runs = 3;
+  int runs = 3;                    ///< counted all: a run is long enough to warm itself up
   int batch_size = 4;
   std::vector<std::string> overrides;  ///< of our config
 };
