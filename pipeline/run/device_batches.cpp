@@ -39,6 +39,10 @@ std::string describe(const DeviceNotice& notice) {
     return fmt::format("{} is out of memory, from now on it computes {} clip(s) at once: {}",
                        notice.device, notice.batch_size, notice.reason);
   }
+  if (notice.kind == DeviceNotice::Kind::kNotStarted) {
+    return fmt::format("{} cannot start, the run is left to the other {} replica(s): {}",
+                       notice.device, notice.devices_left, notice.reason);
+  }
   return fmt::format("{} is lost, its batch is done again by the {} replica(s) that are left: {}",
                      notice.device, notice.devices_left, notice.reason);
 }

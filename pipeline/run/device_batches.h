@@ -33,11 +33,11 @@ using ExplainFunction = std::function<Outcomes(std::span<const Clip>, std::size_
 
 /// What a device says of itself while the others work on.
 struct DeviceNotice {
-  enum class Kind { kHalved, kLost };
+  enum class Kind { kHalved, kLost, kNotStarted };
   Kind kind = Kind::kHalved;
   std::string device;
   std::size_t batch_size = 0;    ///< clips at once from now on; of kHalved
-  std::size_t devices_left = 0;  ///< that go on; of kLost
+  std::size_t devices_left = 0;  ///< that go on; of kLost, kNotStarted
   std::string reason;
 };
 /// Called from the device's thread. What it throws becomes the outcome of the batch in work.

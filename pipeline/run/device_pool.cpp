@@ -20,6 +20,8 @@ DevicePool::DevicePool(std::vector<DeviceWorker> workers, PoolOptions options)
     });
   }
   for (std::future<void>& each : ready) each.get();
+  const std::lock_guard lock(mutex_);
+  if (none_left_) std::rethrow_exception(none_left_);
 }
 
 DevicePool::~DevicePool() {
@@ -62,6 +64,10 @@ void DevicePool::work(const std::stop_token& stop, const DeviceWorker& worker,
   try {
     explain.emplace(worker.device, worker.make(), options_.batch_size, options_.notice);
     ready.set_value();
+  } catch (const DeviceOutOfMemory& error) {
+    return lose_at_start(worker.device, error, std::move(ready));
+  } catch (const DeviceLost& error) {
+    return lose_at_start(worker.device, error, std::move(ready));
   } catch (const SystemError& error) {
     ready.set_exception(std::make_exception_ptr(
         SystemError(fmt::format("{} cannot start: {}", worker.device, error.what()))));
@@ -81,7 +87,7 @@ void DevicePool::work(const std::stop_token& stop, const DeviceWorker& worker,
   }
 }
 
-void DevicePool::lose(const std::string& device, Job job, const DeviceLost& error) {
+std::size_t DevicePool::count_off(const std::string& device, const SystemError& error) {
   std::deque<Job> hopeless;
   std::size_t left = 0;
   {
@@ -94,9 +100,30 @@ void DevicePool::lose(const std::string& device, Job job, const DeviceLost& erro
     }
   }
   has_room_.notify_all();
+  for (Job& waiting : hopeless) waiting.outcomes.set_exception(none_left_);
+  return left;
+}
+
+void DevicePool::lose_at_start(const std::string& device, const SystemError& error,
+                               std::promise<void> ready) {
+  const std::size_t left = count_off(device, error);
+  try {
+    if (left > 0) {
+      options_.notice({.kind = DeviceNotice::Kind::kNotStarted,
+                       .device = device,
+                       .devices_left = left,
+                       .reason = error.what()});
+    }
+    ready.set_value();
+  } catch (...) {
+    ready.set_exception(std::current_exception());
+  }
+}
+
+void DevicePool::lose(const std::string& device, Job job, const DeviceLost& error) {
+  const std::size_t left = count_off(device, error);
   if (left == 0) {
     job.outcomes.set_exception(none_left_);
-    for (Job& waiting : hopeless) waiting.outcomes.set_exception(none_left_);
     return;
   }
   try {

@@ -43,14 +43,17 @@ struct PoolOptions {
 };
 
 /// Note [A device that fails]
-/// One that cannot start ends the run: it was asked for, and without it the run would silently be
-/// slower. One that is lost later (DeviceLost) ends alone: its batch, of which nothing has been
-/// handed on, is done again by another. When none is left, all batches end with a SystemError.
-/// Anything else that a worker throws becomes the outcome of its batch.
+/// One that is not there ends the run before it begins: it was asked for. One that is there and has
+/// no room for the network, or fails as it starts, leaves the run to the others, with a notice; so
+/// does one that is lost later (DeviceLost): its batch, of which nothing has been handed on, is
+/// done again by another. When none is left, all batches end with a SystemError, and where none
+/// could start, the constructor does. Anything else that a worker throws becomes the outcome of its
+/// batch.
 class DevicePool {
  public:
   /// Starts a thread a worker and waits until all are ready.
-  /// @throws what the first failing factory throws; a SystemError names the device
+  /// @throws what the first failing factory throws; a SystemError names the device. DeviceLost and
+  ///         DeviceOutOfMemory only where no device is left
   DevicePool(std::vector<DeviceWorker> workers, PoolOptions options);
   /// Ends the threads after the batches in work; waiting batches are given up.
   ~DevicePool();
@@ -71,8 +74,13 @@ class DevicePool {
   void work(const std::stop_token& stop, const DeviceWorker& worker, std::promise<void> ready);
   /// @return the next batch; nothing: the pool ends
   std::optional<Job> next_job(const std::stop_token& stop);
+  /// Counts a device off.
+  /// @return how many are left
+  std::size_t count_off(const std::string& device, const SystemError& error);
   /// Leaves a lost device's batch to the others.
   void lose(const std::string& device, Job job, const DeviceLost& error);
+  /// Leaves the run to the others.
+  void lose_at_start(const std::string& device, const SystemError& error, std::promise<void> ready);
 
   PoolOptions options_;
   std::mutex mutex_;

@@ -1,11 +1,13 @@
 #include "pipeline/run/replicas.h"
 
 #include <algorithm>
+#include <exception>
 #include <map>
 #include <memory>
 #include <utility>
 
 #include "pipeline/run/environment.h"
+#include "stages/core/errors.h"
 #include "stages/pyramid/explainer.h"
 
 namespace cfp {
@@ -48,14 +50,20 @@ std::vector<DeviceWorker> device_workers(const Prepared& prepared,
   for (const std::string& device : devices) {
     std::shared_ptr<Explainer>& first = first_on_device[device];
     std::shared_ptr<Explainer> explainer;
-    if (!first) {
-      first = std::make_shared<Explainer>(prepared.network, prepared.preprocess, asked,
-                                          DeviceOptions{.device = device, .threads = threads});
-      explainer = first;
-    } else {
-      explainer = std::make_shared<Explainer>(first->replica());
+    std::exception_ptr failed;  // the pool decides what becomes of the run
+    try {
+      explainer =
+          first ? std::make_shared<Explainer>(first->replica())
+                : std::make_shared<Explainer>(prepared.network, prepared.preprocess, asked,
+                                              DeviceOptions{.device = device, .threads = threads});
+      if (!first) first = explainer;
+    } catch (const DeviceOutOfMemory&) {
+      failed = std::current_exception();
+    } catch (const DeviceLost&) {
+      failed = std::current_exception();
     }
-    const auto make = [explainer, size]() -> ExplainFunction {
+    const auto make = [explainer, failed, size]() -> ExplainFunction {
+      if (failed) std::rethrow_exception(failed);
       // Where the size depends on the video, the first clip warms up.
       if (size) explainer->warm_up((*size)[0], (*size)[1], (*size)[2]);
       return [explainer](std::span<const Clip> clips, std::size_t batch_size) {

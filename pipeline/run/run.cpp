@@ -34,6 +34,19 @@ void warn(const std::string& message) {
   fmt::print(stderr, "{}cfp: warning: {}\n", over_bar ? "\r\033[K" : "", message);
 }
 
+/// @return the event of the log that tells of it
+const char* event_of(DeviceNotice::Kind kind) {
+  switch (kind) {
+    case DeviceNotice::Kind::kHalved:
+      return "batch_halved";
+    case DeviceNotice::Kind::kLost:
+      return "device_lost";
+    case DeviceNotice::Kind::kNotStarted:
+      return "device_not_started";
+  }
+  throw std::logic_error("DeviceNotice::Kind out of range");
+}
+
 /// Takes the part of a row's results that belongs to one of several runs.
 /// @param first, count  its pyramids among those of each result
 RowOutcome take_part(RowOutcome& row, std::size_t first, std::size_t count) {
@@ -222,7 +235,7 @@ class Session {
     if (halved) fields["batch_size"] = notice.batch_size;
     if (!halved) fields["devices_left"] = notice.devices_left;
     fields["message"] = notice.reason;
-    for (RunInFolder& run : runs_) run.log().write(halved ? "batch_halved" : "device_lost", fields);
+    for (RunInFolder& run : runs_) run.log().write(event_of(notice.kind), fields);
     warn(describe(notice));
   }
 

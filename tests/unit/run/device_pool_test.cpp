@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <atomic>
 #include <latch>
+#include <mutex>
 #include <random>
 
 #include <gmock/gmock.h>
@@ -91,18 +92,43 @@ TEST(DevicePool, ADeviceThatCannotStartIsNamedAndEndsTheOthers) {
     auto counted = std::make_shared<Counted>(alive);
     return [counted](std::span<const Clip> clips, std::size_t) { return by_row(clips, echo); };
   };
-  const auto broken = []() -> ExplainFunction {
-    throw DeviceOutOfMemory("no room for the network");
-  };
+  const auto broken = []() -> ExplainFunction { throw SystemError("there is no such device"); };
   try {
     const DevicePool pool({{"cuda:0", good}, {"cuda:1", broken}, {"cuda:2", good}}, {});
     FAIL() << "started";
   } catch (const SystemError& error) {
-    EXPECT_STREQ(error.what(), "cuda:1 cannot start: no room for the network");
+    EXPECT_STREQ(error.what(), "cuda:1 cannot start: there is no such device");
   }
   EXPECT_EQ(alive, 0) << "a worker goes on behind a pool that never was";
   const auto bug = []() -> ExplainFunction { throw std::out_of_range("a bug"); };
   EXPECT_THROW(DevicePool({{"cpu", bug}}, {}), std::out_of_range);
+}
+
+TEST(DevicePool, ADeviceWithoutRoomForTheNetworkLeavesTheRunToTheOthers) {
+  const auto full = []() -> ExplainFunction { throw DeviceOutOfMemory("no room"); };
+  const auto lost = []() -> ExplainFunction { throw DeviceLost("uncorrectable ECC error"); };
+  std::mutex mutex;
+  std::vector<std::string> notices;
+  const auto note = [&](const DeviceNotice& notice) {
+    const std::lock_guard lock(mutex);
+    notices.push_back(describe(notice));
+  };
+  DevicePool pool({{"cuda:0", full}, {"cuda:1", [] { return echo_all(); }}, {"cuda:2", lost}},
+                  {.notice = note});
+  EXPECT_THAT(notices, testing::UnorderedElementsAre(
+                           testing::AllOf(testing::StartsWith("cuda:0 cannot start, the run is"),
+                                          testing::EndsWith(": no room")),
+                           testing::StartsWith("cuda:2 cannot start, the run is")));
+  const auto clips = std::make_shared<std::vector<Clip>>();
+  for (const ClipRequest& row : make_rows(3)) clips->push_back(make_clip(row));
+  EXPECT_EQ(pool.submit(clips).get().size(), 3u);
+  try {
+    const DevicePool none({{"cuda:0", full}, {"cuda:1", full}}, {});
+    FAIL() << "started";
+  } catch (const SystemError& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("no device is left"));
+    EXPECT_THAT(error.what(), testing::HasSubstr("no room"));
+  }
 }
 
 TEST(DevicePool, HandsErrorsThroughTheFutureAndGoesOn) {
