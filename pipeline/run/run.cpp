@@ -17,10 +17,9 @@
 #include "pipeline/run/part_files.h"
 #include "pipeline/run/prepare.h"
 #include "pipeline/run/progress.h"
-#include "pipeline/run/render.h"
 #include "pipeline/run/replicas.h"
 #include "pipeline/run/run_end.h"
-#include "pipeline/run/run_outputs.h"
+#include "pipeline/run/run_in_folder.h"
 #include "pipeline/run/shard_folder.h"
 #include "stages/decode/clip_decoder.h"
 #include "stages/network/fused_convolutions.h"
@@ -69,122 +68,6 @@ RowOutcome take_part(RowOutcome& row, std::size_t first, std::size_t count) {
   }
   return part;
 }
-
-/// A run in its folder, from what is there already to its end.
-class RunInFolder {
- public:
-  RunInFolder(const Prepared& prepared, RunRecord record, const WorkDir& folder,
-              std::span<const ClipRequest> rows)
-      : prepared_(prepared),
-        folder_(folder),
-        rows_(rows),
-        is_shard_(record.is_shard),
-        outputs_(prepared, std::move(record), folder),
-        advance_{.rows = static_cast<std::int64_t>(rows.size())} {}
-
-  const Prepared& prepared() const { return prepared_; }
-  const EarlierRun& earlier() const { return earlier_; }
-  RunLog& log() { return outputs_.log(); }
-
-  void begin(ResumeMode resume, const ClipDecoder& decoder) {
-    earlier_ = take_earlier(resume, decoder);
-    advance_ = {.rows = advance_.rows,
-                .before = earlier_.rows(),
-                .done = earlier_.done,
-                .failed = earlier_.failed};
-    saved_ = advance_;
-    outputs_.begin();
-    folder_.set(advance_);
-  }
-
-  /// Takes a row that it does not have yet.
-  /// @param index  of the row among those of the run
-  void add(std::int64_t index, RowOutcome& row) {
-    if (index < earlier_.rows()) return;
-    const std::int64_t parts = outputs_.parts();
-    outputs_.add(row);
-    ++(row.failure ? advance_.failed : advance_.done);
-    if (outputs_.parts() > parts) saved_ = advance_;
-    folder_.set(advance_);
-  }
-
-  void finish_part() {
-    outputs_.finish_part();
-    saved_ = advance_;
-  }
-
-  /// Tells the log of an error of the machine, and how many rows are in whole parts.
-  void log_error(const std::string& message) {
-    try {
-      folder_.require_own();  // else the log is another process's now
-      log().write("error",
-                  {{"message", message}, {"done", saved_.done}, {"failed", saved_.failed}});
-    } catch (const SystemError&) {
-      // The disk is the error, and has no room for its own message; or the folder was taken.
-    }
-  }
-
-  /// Writes what goes with the end.
-  RunSummary finish(RunSummary summary, std::chrono::duration<double> wall) {
-    outputs_.finish_tables();
-    summary.folder = folder_.path();
-    summary.asked = advance_.rows;
-    summary.done = advance_.done;
-    summary.failed = advance_.failed;
-    summary.earlier = earlier_.rows();
-    summary.random_weights = prepared_.network->random_weights;
-    if (summary.exit_code == ExitCode::kDone && summary.done + summary.failed != summary.asked) {
-      throw std::logic_error(fmt::format("{} done and {} failed of {} rows", summary.done,
-                                         summary.failed, summary.asked));
-    }
-    folder_.require_own();
-    write_run_end(folder_.path(), log(),
-                  {.state = state_of(summary.exit_code),
-                   .exit_code = summary.exit_code,
-                   .asked = summary.asked,
-                   .done = summary.done,
-                   .failed = summary.failed,
-                   .reason = summary.reason,
-                   .random_weights = summary.random_weights,
-                   .wall_s = wall.count()});
-    // Last, and of whole runs alone: it takes its time, and nothing is lost with it that `cfp
-    // render` would not bring back.
-    if (!is_shard_ && summary.exit_code == ExitCode::kDone) {
-      render_first(folder_.path(), prepared_.config.output.render, log());
-    }
-    if (!is_shard_) summary.text = format_summary(outputs_.statistics());
-    return summary;
-  }
-
- private:
-  EarlierRun take_earlier(ResumeMode resume, const ClipDecoder& decoder) {
-    std::vector<Clip> clips;
-    const auto frames = [&](std::int64_t row) -> const Clip* {
-      const ClipRequest& request = rows_[static_cast<std::size_t>(row - rows_.front().row)];
-      try {
-        clips = decoder(request);
-        return &clips.front();
-      } catch (const DataError& error) {
-        log().write("warning", {{"message", error.what()}, {"clip_id", request.clip_id}});
-        return nullptr;
-      }
-    };
-    EarlierRun earlier = outputs_.take_earlier(rows_, resume, frames);
-    if (earlier.rows() > 0) {
-      log().write("resume", {{"done", earlier.done}, {"failed", earlier.failed}});
-    }
-    return earlier;
-  }
-
-  const Prepared& prepared_;
-  const WorkDir& folder_;
-  std::span<const ClipRequest> rows_;
-  bool is_shard_;
-  RunOutputs outputs_;
-  EarlierRun earlier_;
-  Advance advance_;
-  Advance saved_;  ///< what of it is in whole parts
-};
 
 /// Runs that share decoding and forward passes, each in its folder.
 class Session {
