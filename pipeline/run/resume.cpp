@@ -93,7 +93,10 @@ bool is_complete(const WorkDir& folder, const Prepared& prepared,
       found += rows_of_part(PartReader(parts[i])).size();
     }
     if (found != rows.size()) return false;
-    return parts.empty() || identity_of(PartReader(parts.back()).header()) == identity_of(prepared);
+    if (parts.empty()) return true;
+    const PartHeader last = PartReader(parts.back()).header();
+    return identity_of(last) == identity_of(prepared) &&
+           last.class_names == prepared.labels->class_names;
   } catch (const SystemError&) {
     return false;  // damaged: read_earlier() says what to do
   }

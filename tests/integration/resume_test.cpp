@@ -141,7 +141,6 @@ TEST_F(Resume, OfOtherNamesOfClassesIsRefused) {
   const std::vector<std::string> named = {"network.class_names=names.txt", "dataset.max_clips=24",
                                           "network.num_classes=5"};
   ASSERT_EQ(run_program(clips_.run("named", named), clips_.path()).exit_code, 0);
-  fs::remove(clips_ / "named/run.json");
   write_text(clips_ / "names.txt", "e\nd\nc\nb\na\n");
   const ProgramResult other = run_program(clips_.run("named", named), clips_.path());
   EXPECT_EQ(other.exit_code, 2) << other.out;
