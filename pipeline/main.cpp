@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <exception>
-#include <filesystem>
 #include <new>
+#include <system_error>
 
 #include <CLI/CLI.hpp>
 #include <fmt/format.h>
@@ -88,7 +88,7 @@ int main(int count, char** words) {
     code = cfp::fail(ExitCode::kTooManyFailures, error.what());
   } catch (const cfp::SystemError& error) {
     code = cfp::fail(ExitCode::kSystem, error.what());
-  } catch (const std::filesystem::filesystem_error& error) {
+  } catch (const std::system_error& error) {  // of files and of threads
     code = cfp::fail(ExitCode::kSystem, error.what());
   } catch (const std::bad_alloc&) {
     code = cfp::fail(ExitCode::kSystem, "out of memory");

@@ -7,6 +7,7 @@
 
 #include <c10/util/Exception.h>
 #include <fmt/format.h>
+#include <oneapi/dnnl/dnnl_common.hpp>
 
 #include "stages/core/errors.h"
 
@@ -45,6 +46,13 @@ void rethrow_device_error(const c10::Device& device, std::string_view what) {
     if (tells_of_memory(reason)) throw DeviceOutOfMemory(message(reason));
     if (tells_of_lost_device(device, reason)) throw DeviceLost(message(reason));
     throw SystemError(message(reason));
+  } catch (const dnnl::error& error) {
+    // oneDNN allocates the code and the scratch memory of its kernels by itself.
+    if (error.status == dnnl_out_of_memory) {
+      throw DeviceOutOfMemory(message(fmt::format("{}, out of memory", error.what())));
+    }
+    throw SystemError(message(
+        fmt::format("{}, status {} of oneDNN", error.what(), static_cast<int>(error.status))));
   } catch (const std::bad_alloc&) {
     throw DeviceOutOfMemory(message("out of memory"));
   }

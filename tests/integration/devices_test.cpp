@@ -90,7 +90,8 @@ class TooLittleMemory : public testing::Test {
 TEST_F(TooLittleMemory, HalvesTheBatchAndSaysSo) {
   const std::int64_t of_one = address_space(run(1, "one"), folder_.path());
   const std::int64_t of_many = address_space(run(16, "many"), folder_.path());
-  const std::int64_t limit = of_one + (of_many - of_one) / 2;
+  // Not enough for 16, and for 8 still where the heap keeps what the first try left in pieces.
+  const std::int64_t limit = of_one + (of_many - of_one) * 3 / 4;
   const ProgramResult result = Program(run(16, "halved"), folder_.path(), limit).wait();
   ASSERT_EQ(result.exit_code, 0) << result.err;
   EXPECT_THAT(result.err,
