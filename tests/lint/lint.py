@@ -26,7 +26,7 @@ SKIPPED_FOLDERS = {".git", "build", ".venv", "work_dirs", ".cache", "__pycache__
 
 # Which library an <include> belongs to, by how it begins.
 LIBRARIES = {
-    "LibTorch": ("ATen/", "c10/", "torch/"),
+    "LibTorch": ("ATen/", "c10/", "oneapi/dnnl/", "torch/"),
     "fmt": ("fmt/",),
     "FFmpeg": ("libavformat/", "libavcodec/", "libavutil/", "libswscale/", "libavdevice/"),
     "HDF5": ("hdf5.h", "hdf5_hl.h", "H5"),
