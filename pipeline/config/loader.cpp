@@ -166,4 +166,8 @@ ConfigValues load_config_text(const std::string& text, const std::string& source
   return resolve(BaseReader().with_bases(read_yaml_text(text, source), source), stem, overrides);
 }
 
+ConfigValues load_stored_config(const std::string& yaml, const std::string& source) {
+  return load_config_text(without_substitution(yaml), source);
+}
+
 }  // namespace cfp

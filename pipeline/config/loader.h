@@ -79,4 +79,8 @@ ConfigValues load_config(const std::filesystem::path& file,
 ConfigValues load_config_text(const std::string& text, const std::string& source,
                               const std::vector<std::string>& overrides = {});
 
+/// Reads what ConfigValues::to_yaml() wrote, in which nothing is to be substituted again.
+/// @throws ConfigError it is not one of this version
+ConfigValues load_stored_config(const std::string& yaml, const std::string& source);
+
 }  // namespace cfp

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include <fmt/format.h>
@@ -16,30 +17,34 @@ namespace {
 constexpr std::size_t kLongestText = 8192;  // twice the longest path Linux takes
 constexpr std::size_t kDeepestChain = 16;
 
-/// Calls `replace(name)` for each `${name}`; where it gives nothing the text stays as it is.
+constexpr std::string_view kOpening = "${";
+
+/// Calls `replace(name, true)` for each `${name}`, and `replace(rest, false)` where a `${` is not
+/// closed; where it gives nothing the text stays as it is.
 template <class Replace>
 std::string replace_names(const std::string& text, bool unescape, Replace&& replace) {
   std::string result;
   std::size_t at = 0;
-  while (at < text.size()) {
-    const std::size_t dollar = text.find("${", at);
-    if (dollar == std::string::npos) break;
+  while (true) {
+    const std::size_t dollar = text.find(kOpening, at);
+    if (dollar == std::string::npos) return result.append(text, at);
     const bool escaped = dollar > at && text[dollar - 1] == '$';
-    const std::size_t end = text.find('}', dollar);
-    if (end == std::string::npos) break;
     result.append(text, at, dollar - at);
-    const std::string name = text.substr(dollar + 2, end - dollar - 2);
+    at = dollar + kOpening.size();
     if (escaped) {
       if (unescape) result.pop_back();
-      result.append(text, dollar, end + 1 - dollar);
-    } else if (const std::optional<std::string> value = replace(name)) {
+      result += kOpening;
+      continue;
+    }
+    const std::size_t end = std::min(text.find('}', at), text.size());
+    const std::size_t behind = std::min(end + 1, text.size());
+    if (const auto value = replace(text.substr(at, end - at), end < text.size())) {
       result += *value;
     } else {
-      result.append(text, dollar, end + 1 - dollar);
+      result.append(text, dollar, behind - dollar);
     }
-    at = end + 1;
+    at = behind;
   }
-  return result.append(text, std::min(at, text.size()));
 }
 
 template <class Visit>
@@ -63,7 +68,9 @@ class Expansion {
   explicit Expansion(const ConfigTree& tree) : tree_(tree) {}
 
   std::string expand(const std::string& text) {
-    return replace_names(text, true, [&](const std::string& name) { return lookup(name); });
+    return replace_names(text, true, [&](const std::string& name, bool closed) {
+      return closed ? lookup(name) : fail("${ without }; write $${ for the characters themselves");
+    });
   }
   const std::string& problem() const { return problem_; }
 
@@ -107,14 +114,24 @@ class Expansion {
 
 }  // namespace
 
+std::string without_substitution(std::string_view text) {
+  std::string escaped;
+  for (std::size_t i = 0; i < text.size(); ++i) {
+    if (text.substr(i, kOpening.size()) == kOpening) escaped += '$';
+    escaped += text[i];
+  }
+  return escaped;
+}
+
 void substitute_builtins(ConfigTree& tree, const std::map<std::string, std::string>& values) {
   for_each_scalar(tree, "", [&](ConfigTree& scalar, const std::string&) {
-    scalar.scalar = replace_names(scalar.scalar, false,
-                                  [&](const std::string& name) -> std::optional<std::string> {
-                                    const auto value = values.find(name);
-                                    if (value == values.end()) return std::nullopt;
-                                    return value->second;
-                                  });
+    scalar.scalar =
+        replace_names(scalar.scalar, false,
+                      [&](const std::string& name, bool closed) -> std::optional<std::string> {
+                        const auto value = values.find(name);
+                        if (!closed || value == values.end()) return std::nullopt;
+                        return without_substitution(value->second);
+                      });
   });
 }
 

@@ -11,15 +11,6 @@ namespace {
 
 std::string hexadecimal(std::uint64_t hash) { return fmt::format("{:016x}", hash); }
 
-std::string without_substitution(const std::string& yaml) {
-  std::string text;
-  for (std::size_t i = 0; i < yaml.size(); ++i) {
-    if (yaml[i] == '$' && i + 1 < yaml.size() && yaml[i + 1] == '{') text += '$';
-    text += yaml[i];
-  }
-  return text;
-}
-
 /// A line for each key that changes results and has another value.
 std::string differing_keys(const ConfigValues& earlier, const ConfigValues& now) {
   std::string lines;
@@ -47,14 +38,10 @@ std::string to_line(const RunIdentity& identity) {
   return fmt::format("{} {} {}", identity.config, identity.manifest, identity.weights);
 }
 
-ConfigValues read_stored_config(const std::string& yaml, const std::string& place) {
-  return load_config_text(without_substitution(yaml), place);
-}
-
 ResolvedConfig config_of_part(const PartHeader& header, const std::string& file,
                               PreprocessOptions& preprocess) {
   try {
-    ResolvedConfig config = resolve_config(read_stored_config(header.config, file + ": config"));
+    ResolvedConfig config = resolve_config(load_stored_config(header.config, file + ": config"));
     preprocess = resolve_preprocess(config.values, header.preset);
     return config;
   } catch (const ConfigError& error) {
@@ -92,7 +79,7 @@ std::string describe_difference(const KnownRun& earlier, const std::string& plac
   };
   if (compare("config", earlier.identity.config, is.config)) {
     try {
-      lines += differing_keys(read_stored_config(earlier.config, place), now.config.values);
+      lines += differing_keys(load_stored_config(earlier.config, place), now.config.values);
     } catch (const ConfigError& error) {
       lines += fmt::format("\n  it is not one of this version: {}", error.what());
     }

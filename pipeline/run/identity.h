@@ -40,10 +40,6 @@ std::string describe_difference(const KnownRun& earlier, const std::string& plac
 std::string describe_other_classes(const std::vector<std::string>& earlier,
                                    const std::vector<std::string>& now);
 
-/// Reads a config that a run wrote, in which nothing is to be substituted again.
-/// @throws ConfigError it is not one of this version
-ConfigValues read_stored_config(const std::string& yaml, const std::string& place);
-
 /// The config that a part was made with.
 /// @param preprocess  is set to the steps that the clips went through
 /// @throws SystemError it is not one of this version

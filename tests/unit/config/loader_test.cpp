@@ -72,7 +72,24 @@ TEST(Loader, SubstitutesKeysAndTheFilesFolder) {
   EXPECT_EQ(values.text("output.work_dir"), "out/moving_shapes_16/${x}");
 }
 
+TEST(Loader, ReadsBackWhatItWroteWhateverItsTextsHold) {
+  const TemporaryFolder folder;
+  for (const char* text :
+       {"$${x}", "a$${", "$$${x}", "$${${sampling.clip_len}}", "$ {", "$$", "}${name}"}) {
+    write(folder / "${x}/c.yaml", std::string("dataset: {type: moving_shapes}\nname: n\n") +
+                                      "output: {work_dir: '" + text +
+                                      "'}\nnetwork: {checkpoint: '${config_dir}/a'}\n");
+    const ConfigValues values = load_config(folder / "${x}/c.yaml");
+    EXPECT_EQ(values.text("network.checkpoint"), (folder / "${x}/a").string());
+    const ConfigValues again = load_stored_config(values.to_yaml(), "stored");
+    EXPECT_EQ(again.text("output.work_dir"), values.text("output.work_dir")) << text;
+    EXPECT_EQ(again.results_hash(), values.results_hash()) << text;
+  }
+}
+
 TEST(Loader, RefusesSubstitutionsThatDoNotEnd) {
+  EXPECT_THAT(config_error_of([] { load(std::string(kLeast) + "name: 'a${sampling.clip_len'\n"); }),
+              HasSubstr("c.yaml:3:7: name: ${ without }; write $${ for the characters themselves"));
   EXPECT_THAT(config_error_of([] { load(std::string(kLeast) + "name: '${output.work_dir}'\n"); }),
               HasSubstr("c.yaml:3:7: name: ${output.work_dir} stands for itself"));
   EXPECT_THAT(config_error_of([] { load(std::string(kLeast) + "name: '${sampling.cliplen}'\n"); }),
