@@ -9,6 +9,7 @@
 
 #include "results/store/hdf5.h"
 #include "results/store/part_header.h"
+#include "results/store/text_heaps.h"
 
 namespace cfp::hdf5 {
 
@@ -93,14 +94,19 @@ class TextColumn {
   Dataset dataset_;
 };
 
-/// How much memory a reader may come to need; keeps a hostile file from asking for more.
-class Budget {
+/// Keeps a hostile file from doing harm to its reader.
+class ReadGuard {
  public:
-  explicit Budget(std::uint64_t bytes) : left_bytes_(bytes) {}
+  /// @param bytes  of memory that the reader may come to need
+  /// @throws SystemError as TextHeaps
+  ReadGuard(const std::string& file, std::uint64_t bytes) : texts_(file), left_bytes_(bytes) {}
+
   /// @throws SystemError more than is left
   void take(std::uint64_t bytes, std::string_view item);
+  const TextHeaps& texts() const { return texts_; }
 
  private:
+  TextHeaps texts_;
   std::uint64_t left_bytes_;
 };
 
@@ -108,9 +114,10 @@ class Budget {
 class ColumnReader {
  public:
   /// @param rank  axes of a row, without the first axis of the dataset
+  /// @param guard  outlives the reader
   /// @throws SystemError it is not there, or of another type, rank, layout or filter than written
   ColumnReader(const std::string& file, hid_t parent, const std::string& name, std::size_t rank,
-               Budget& budget);
+               ReadGuard& guard);
 
   std::uint64_t rows() const { return rows_; }
   const std::vector<hsize_t>& row_shape() const { return row_shape_; }
@@ -132,13 +139,16 @@ class ColumnReader {
 
  private:
   void check_rows(std::uint64_t begin, std::uint64_t count) const;
+  void check_texts(std::uint64_t index) const;
   void read_into(void* out, hid_t memory_type, std::uint64_t begin, std::uint64_t count) const;
 
   std::string item_;
   std::uint64_t rows_ = 0;
   std::vector<hsize_t> row_shape_;
   std::size_t row_elements_ = 1;
+  std::uint64_t chunk_rows_ = 0;
   H5T_class_t class_ = H5T_NO_CLASS;
+  const TextHeaps* texts_;
   Dataset dataset_;
 };
 

@@ -11,8 +11,11 @@ namespace cfp::hdf5 {
 namespace {
 
 /// A dataset of a part has shuffle and deflate or no filter; others would run foreign code.
-void check_filters(hid_t creation, const std::string& item) {
+void check_filters(hid_t creation, H5T_class_t type, const std::string& item) {
   const int filters = check(H5Pget_nfilters(creation), item, "cannot read its filters");
+  if (type == H5T_STRING && filters > 0) {
+    throw SystemError(fmt::format("{}: {} filters; a part's texts have none", item, filters));
+  }
   for (int i = 0; i < filters; ++i) {
     unsigned flags = 0, config = 0;
     std::size_t parameters = 0;
@@ -25,9 +28,9 @@ void check_filters(hid_t creation, const std::string& item) {
   }
 }
 
-/// @return rows of a chunk times the bytes of a row
-std::uint64_t checked_chunk_bytes(hid_t creation, std::size_t rank, std::uint64_t row_bytes,
-                                  const std::vector<hsize_t>& row_shape, const std::string& item) {
+/// @return the rows of a chunk
+std::uint64_t checked_chunk_rows(hid_t creation, std::size_t rank,
+                                 const std::vector<hsize_t>& row_shape, const std::string& item) {
   if (H5Pget_layout(creation) != H5D_CHUNKED) {
     throw SystemError(fmt::format("{}: not stored in chunks, as a part's datasets are", item));
   }
@@ -40,12 +43,12 @@ std::uint64_t checked_chunk_bytes(hid_t creation, std::size_t rank, std::uint64_
   if (chunk[0] > std::numeric_limits<std::uint32_t>::max()) {
     throw SystemError(fmt::format("{}: a chunk of {} rows", item, chunk[0]));
   }
-  return chunk[0] * row_bytes;
+  return chunk[0];
 }
 
 }  // namespace
 
-void Budget::take(std::uint64_t bytes, std::string_view item) {
+void ReadGuard::take(std::uint64_t bytes, std::string_view item) {
   if (bytes > left_bytes_) {
     throw SystemError(fmt::format("{}: asks for {} bytes more, {} are left of what a part may need",
                                   item, bytes, left_bytes_));
@@ -54,8 +57,8 @@ void Budget::take(std::uint64_t bytes, std::string_view item) {
 }
 
 ColumnReader::ColumnReader(const std::string& file, hid_t parent, const std::string& name,
-                           std::size_t rank, Budget& budget)
-    : item_(fmt::format("{}: {}", file, name)) {
+                           std::size_t rank, ReadGuard& guard)
+    : item_(fmt::format("{}: {}", file, name)), texts_(&guard.texts()) {
   if (!contains(parent, name, item_)) throw SystemError(item_ + ": there is no such dataset");
   constexpr const char* kWhat = "cannot open the dataset";
   Dataset probe(check(H5Dopen2(parent, name.c_str(), H5P_DEFAULT), item_, kWhat));
@@ -86,10 +89,10 @@ ColumnReader::ColumnReader(const std::string& file, hid_t parent, const std::str
     row_elements_ *= size;
   }
   const PropertyList creation(check(H5Dget_create_plist(probe.get()), item_, kWhat));
-  check_filters(creation.get(), item_);
-  const std::uint64_t chunk_bytes =
-      checked_chunk_bytes(creation.get(), rank + 1, bytes, row_shape_, item_);
-  budget.take(chunk_bytes, item_);
+  check_filters(creation.get(), class_, item_);
+  chunk_rows_ = checked_chunk_rows(creation.get(), rank + 1, row_shape_, item_);
+  const std::uint64_t chunk_bytes = chunk_rows_ * bytes;
+  guard.take(chunk_bytes, item_);
   // Deflate packs at most 1032 to 1. More rows than that exist only as a promise of the header.
   constexpr double kMaxPacking = 1100;
   const double stored_bytes = static_cast<double>(H5Dget_storage_size(probe.get()) + chunk_bytes);
@@ -167,9 +170,32 @@ int ColumnReader::steps() const {
   throw SystemError(fmt::format("{}: {} steps; a part has 255 or 65535", item_, count));
 }
 
+/// Looks at the references of a row's texts as they are stored.
+void ColumnReader::check_texts(std::uint64_t index) const {
+  constexpr const char* kWhat = "cannot read its chunks";
+  std::vector<hsize_t> chunk(row_shape_.size() + 1, 0);
+  chunk[0] = index / chunk_rows_ * chunk_rows_;
+  hsize_t stored_bytes = 0;
+  check(H5Dget_chunk_storage_size(dataset_.get(), chunk.data(), &stored_bytes), item_, kWhat);
+  const std::uint64_t row_bytes = row_elements_ * TextReference::kBytes;
+  if (stored_bytes != chunk_rows_ * row_bytes) {
+    throw SystemError(fmt::format("{}: a chunk of {} bytes, not {}", item_, stored_bytes,
+                                  chunk_rows_ * row_bytes));
+  }
+  std::vector<char> stored(stored_bytes);
+  std::uint32_t filters = 0;
+  check(H5Dread_chunk(dataset_.get(), H5P_DEFAULT, chunk.data(), &filters, stored.data()), item_,
+        kWhat);
+  const char* row = stored.data() + (index - chunk[0]) * row_bytes;
+  for (std::size_t i = 0; i < row_elements_; ++i) {
+    texts_->check(TextReference::from_stored(row + i * TextReference::kBytes), item_);
+  }
+}
+
 std::vector<std::string> ColumnReader::read_texts(std::uint64_t index) const {
   if (class_ != H5T_STRING) throw SystemError(item_ + ": does not hold texts");
   check_rows(index, 1);
+  check_texts(index);
   const Type type = string_type();
   std::vector<char*> pointers(row_elements_, nullptr);
   std::vector<std::string> texts;

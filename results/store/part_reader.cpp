@@ -9,7 +9,6 @@
 #include <fmt/format.h>
 
 #include "results/store/column.h"
-#include "results/store/heap_check.h"
 #include "results/store/part_file.h"
 #include "results/store/pyramid_reader.h"
 
@@ -39,7 +38,7 @@ std::map<std::string, std::string> read_versions(const std::string& file, hid_t 
   return versions;
 }
 
-PartHeader read_header(const std::string& file, hid_t root, Budget& budget) {
+PartHeader read_header(const std::string& file, hid_t root, ReadGuard& guard) {
   if (read_string_attribute(root, "format", file) != "cfp part") {
     throw SystemError(file + ": not a part that cfp wrote");
   }
@@ -62,7 +61,7 @@ PartHeader read_header(const std::string& file, hid_t root, Budget& budget) {
   // Only where a run went on, told to, from parts of another config, manifest or other weights.
   if (H5Aexists(root, "continues") > 0) header.continues = text("continues");
   const Group classes = open_group(root, "classes", file);
-  header.class_names = read_all_texts(ColumnReader(file, classes.get(), "name", 0, budget));
+  header.class_names = read_all_texts(ColumnReader(file, classes.get(), "name", 0, guard));
   header.versions = read_versions(file, root);
   return header;
 }
@@ -81,8 +80,11 @@ std::vector<std::int64_t> read_integers(const ColumnReader& column, std::uint64_
 }  // namespace
 
 struct PartReader::Parts {
+  explicit Parts(std::string path)
+      : file(std::move(path)), guard(file, kBudgetBytes), handle(open_file(file)) {}
+
   std::string file;
-  Budget budget{kBudgetBytes};
+  ReadGuard guard;
   File handle;
   PartHeader header;
   std::uint64_t clips = 0, failures = 0, targets = 0;
@@ -93,7 +95,7 @@ struct PartReader::Parts {
   const ColumnReader& open(hid_t parent, const std::string& group, const std::string& name,
                            std::size_t rank) {
     return columns
-        .emplace(group + "/" + name, ColumnReader(file + ": " + group, parent, name, rank, budget))
+        .emplace(group + "/" + name, ColumnReader(file + ": " + group, parent, name, rank, guard))
         .first->second;
   }
   const ColumnReader& column(std::string_view path) const { return columns.find(path)->second; }
@@ -139,20 +141,18 @@ PartReader::~PartReader() = default;
 PartReader::PartReader(PartReader&&) noexcept = default;
 PartReader& PartReader::operator=(PartReader&&) noexcept = default;
 
-PartReader::PartReader(std::filesystem::path path) : parts_(std::make_unique<Parts>()) {
+PartReader::PartReader(std::filesystem::path path) {
   initialise();
-  Parts& parts = *parts_;
-  parts.file = path.string();
   if (!std::filesystem::is_regular_file(path)) {
-    throw SystemError(parts.file + ": no such file");
+    throw SystemError(path.string() + ": no such file");
   }
-  check_heaps(parts.file);
-  parts.handle = open_file(parts.file);
-  parts.header = read_header(parts.file, parts.handle.get(), parts.budget);
+  parts_ = std::make_unique<Parts>(path.string());
+  Parts& parts = *parts_;
+  parts.header = read_header(parts.file, parts.handle.get(), parts.guard);
   parts.open_clips();
   parts.open_failures();
   if (parts.clips == 0) return;
-  parts.pyramids.emplace(parts.file, parts.handle.get(), parts.clips, parts.targets, parts.budget);
+  parts.pyramids.emplace(parts.file, parts.handle.get(), parts.clips, parts.targets, parts.guard);
 }
 
 const PartHeader& PartReader::header() const { return parts_->header; }

@@ -50,14 +50,14 @@ namespace {
 class RelevanceReader {
  public:
   RelevanceReader(const std::string& file, hid_t parent, const std::string& name,
-                  std::uint64_t clips, std::uint64_t targets, Budget& budget) {
+                  std::uint64_t clips, std::uint64_t targets, ReadGuard& guard) {
     const Group group = open_group(parent, name, file);
     std::optional<hsize_t> channels;
     for (const RelevanceField field : kRelevanceFields) {
       const std::string column(name_of(field));
       if (!contains(group.get(), column, file)) continue;
       ColumnReader& reader =
-          columns_[static_cast<std::size_t>(field)].emplace(file, group.get(), column, 2, budget);
+          columns_[static_cast<std::size_t>(field)].emplace(file, group.get(), column, 2, guard);
       with_rows(reader, clips);
       channels = channels.value_or(reader.row_shape()[1]);
       require_shape(reader, {targets, *channels});
@@ -96,13 +96,13 @@ class RelevanceReader {
 class EdgeReader {
  public:
   EdgeReader(const std::string& file, hid_t layer, std::uint64_t clips, std::uint64_t targets,
-             Budget& budget)
-      : EdgeReader(file, open_group(layer, "edges", file), budget) {
+             ReadGuard& guard)
+      : EdgeReader(file, open_group(layer, "edges", file), guard) {
     require_shape(with_rows(range_, clips), {targets, 2});
     with_rows(channel_, kernel_.rows());
     with_rows(score_, kernel_.rows());
     if (steps_ > 0) {
-      largest_.emplace(file, open_group(layer, "edges", file).get(), "largest", 1, budget);
+      largest_.emplace(file, open_group(layer, "edges", file).get(), "largest", 1, guard);
       require_shape(with_rows(*largest_, clips), {targets});
     }
   }
@@ -137,11 +137,11 @@ class EdgeReader {
   }
 
  private:
-  EdgeReader(const std::string& file, Group group, Budget& budget)
-      : range_(file, group.get(), "range", 2, budget),
-        kernel_(file, group.get(), "kernel", 0, budget),
-        channel_(file, group.get(), "channel", 0, budget),
-        score_(file, group.get(), "score", 0, budget),
+  EdgeReader(const std::string& file, Group group, ReadGuard& guard)
+      : range_(file, group.get(), "range", 2, guard),
+        kernel_(file, group.get(), "kernel", 0, guard),
+        channel_(file, group.get(), "channel", 0, guard),
+        score_(file, group.get(), "score", 0, guard),
         steps_(score_.steps()) {}
 
   ColumnReader range_, kernel_, channel_, score_;
@@ -153,8 +153,8 @@ class EdgeReader {
 class TubeReader {
  public:
   TubeReader(const std::string& file, hid_t tubes, const std::string& group_name,
-             std::uint64_t clips, std::uint64_t targets, Budget& budget)
-      : TubeReader(file, open_group(tubes, group_name, file), budget) {
+             std::uint64_t clips, std::uint64_t targets, ReadGuard& guard)
+      : TubeReader(file, open_group(tubes, group_name, file), guard) {
     const std::vector<hsize_t>& shape = with_rows(values_, clips).row_shape();
     require_shape(values_, {targets, shape[1], shape[2], shape[3]});
     require_shape(with_rows(minimum_, clips), {targets});
@@ -178,10 +178,10 @@ class TubeReader {
   }
 
  private:
-  TubeReader(const std::string& file, Group group, Budget& budget)
-      : values_(file, group.get(), "values", 4, budget),
-        minimum_(file, group.get(), "minimum", 1, budget),
-        maximum_(file, group.get(), "maximum", 1, budget),
+  TubeReader(const std::string& file, Group group, ReadGuard& guard)
+      : values_(file, group.get(), "values", 4, guard),
+        minimum_(file, group.get(), "minimum", 1, guard),
+        maximum_(file, group.get(), "maximum", 1, guard),
         steps_(values_.steps()) {}
 
   ColumnReader values_, minimum_, maximum_;
@@ -213,14 +213,14 @@ struct PyramidReader::Parts {
   std::vector<LayerReader> layers;
   std::vector<AdditionReader> additions;
 
-  void open_layers(hid_t root, Budget& budget);
-  void open_additions(hid_t root, Budget& budget);
+  void open_layers(hid_t root, ReadGuard& guard);
+  void open_additions(hid_t root, ReadGuard& guard);
 };
 
-void PyramidReader::Parts::open_layers(hid_t root, Budget& budget) {
+void PyramidReader::Parts::open_layers(hid_t root, ReadGuard& guard) {
   const Group group = open_group(root, "layers", file);
   const auto number = [&](const char* name, std::size_t rank = 0) {
-    return ColumnReader(file + ": layers", group.get(), name, rank, budget);
+    return ColumnReader(file + ": layers", group.get(), name, rank, guard);
   };
   const std::vector<std::string> names = read_all_texts(number("name"));
   const std::vector<std::string> groups = read_all_texts(number("group"));
@@ -239,23 +239,23 @@ void PyramidReader::Parts::open_layers(hid_t root, Budget& budget) {
     LayerReader& reader = layers.emplace_back(
         LayerReader{names[i], depth.read<std::int32_t>(i).at(0),
                     kernels.read<std::uint64_t>(i).at(0), channels.read<std::uint64_t>(i).at(0),
-                    RelevanceReader(where, layer.get(), "kernels", clips, targets, budget),
-                    RelevanceReader(where, layer.get(), "channels", clips, targets, budget)});
+                    RelevanceReader(where, layer.get(), "kernels", clips, targets, guard),
+                    RelevanceReader(where, layer.get(), "channels", clips, targets, guard)});
     if (reader.kernel_count > kMaxChannels || reader.channel_count > kMaxChannels) {
       throw SystemError(fmt::format("{}: {} kernels and {} channels", where, reader.kernel_count,
                                     reader.channel_count));
     }
     if (contains(layer.get(), "edges", where)) {
-      reader.edges.emplace(where, layer.get(), clips, targets, budget);
+      reader.edges.emplace(where, layer.get(), clips, targets, guard);
     }
     if (tubes_stored && contains(tubes.get(), groups[i], where)) {
       reader.tubes.emplace(file + ": tubes/" + groups[i], tubes.get(), groups[i], clips, targets,
-                           budget);
+                           guard);
     }
   }
 }
 
-void PyramidReader::Parts::open_additions(hid_t root, Budget& budget) {
+void PyramidReader::Parts::open_additions(hid_t root, ReadGuard& guard) {
   const Group group = open_group(root, "additions", file);
   std::vector<std::string> names;
   const auto collect = [](hid_t, const char* name, const H5L_info_t*, void* out) -> herr_t {
@@ -271,12 +271,12 @@ void PyramidReader::Parts::open_additions(hid_t root, Budget& budget) {
     AdditionReader& reader = additions.emplace_back(
         AdditionReader{read_string_attribute(addition.get(), "addition", where),
                        {},
-                       RelevanceReader(where, addition.get(), "sum", clips, targets, budget),
+                       RelevanceReader(where, addition.get(), "sum", clips, targets, guard),
                        {}});
     const std::int32_t count = read_int_attribute(addition.get(), "addends", where);
     for (std::int32_t a = 0; a < count; ++a) {
       const std::string addend = fmt::format("addend_{}", a);
-      reader.addends.emplace_back(where, addition.get(), addend, clips, targets, budget);
+      reader.addends.emplace_back(where, addition.get(), addend, clips, targets, guard);
       const Group addend_group = open_group(addition.get(), addend, where);
       reader.addend_names.push_back(read_string_attribute(addend_group.get(), "node", where));
     }
@@ -286,13 +286,13 @@ void PyramidReader::Parts::open_additions(hid_t root, Budget& budget) {
 PyramidReader::~PyramidReader() = default;
 
 PyramidReader::PyramidReader(const std::string& file, hid_t root, std::uint64_t clips,
-                             std::uint64_t targets, Budget& budget)
+                             std::uint64_t targets, ReadGuard& guard)
     : parts_(std::make_unique<Parts>()) {
   parts_->file = file;
   parts_->clips = clips;
   parts_->targets = targets;
-  parts_->open_layers(root, budget);
-  parts_->open_additions(root, budget);
+  parts_->open_layers(root, guard);
+  parts_->open_additions(root, guard);
 }
 
 bool PyramidReader::has_edges() const {

@@ -29,7 +29,7 @@ class PyramidReader {
   /// @param root  of the file
   /// @throws SystemError something is missing, or its shape does not fit the rest
   PyramidReader(const std::string& file, hid_t root, std::uint64_t clips, std::uint64_t targets,
-                Budget& budget);
+                ReadGuard& guard);
   ~PyramidReader();
 
   /// Fills method, layers and additions.
