@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include "pipeline/run/json_record.h"
 #include "pipeline/run/run_log.h"
 #include "stages/core/output_file.h"
 
@@ -19,8 +20,6 @@ namespace cfp {
 namespace fs = std::filesystem;
 namespace {
 
-/// Much more than such a file has.
-constexpr std::size_t kMaxBytes = 64 * 1024;
 /// A beat that a file from elsewhere may claim.
 constexpr std::int64_t kMinBeatMs = 10, kMaxBeatMs = 60'000;
 /// A file that cannot be read is read again so often, so long after: on a network file system it
@@ -82,29 +81,24 @@ std::string name_of(const PresenceRecord& record) {
 }
 
 std::optional<PresenceRecord> read_record(const fs::path& path) {
-  std::ifstream file(path, std::ios::binary);
-  std::string text(kMaxBytes, '\0');
-  file.read(text.data(), static_cast<std::streamsize>(text.size()));
-  text.resize(static_cast<std::size_t>(file.gcount()));
   try {
-    const auto json = nlohmann::json::parse(text);
-    const auto number = [&](const char* name) { return json.at(name).get<std::int64_t>(); };
-    return PresenceRecord{.id = json.at("id"),
-                          .host = json.at("host"),
-                          .boot = json.at("boot"),
-                          .process = number("process"),
-                          .process_namespace = json.at("process_namespace"),
-                          .process_start = number("process_start"),
-                          .beat = number("beat"),
-                          .beat_ms = number("beat_ms"),
-                          .started = json.at("started"),
-                          .seen = json.at("seen"),
-                          .elapsed_s = json.at("elapsed_s"),
-                          .advance = {.rows = number("rows"),
-                                      .before = number("before"),
-                                      .done = number("done"),
-                                      .failed = number("failed")}};
-  } catch (const nlohmann::json::exception&) {
+    const JsonRecord record = JsonRecord::of_file(path);
+    return PresenceRecord{.id = record.text("id"),
+                          .host = record.text("host"),
+                          .boot = record.text("boot"),
+                          .process = record.integer("process"),
+                          .process_namespace = record.text("process_namespace"),
+                          .process_start = record.integer("process_start"),
+                          .beat = record.integer("beat"),
+                          .beat_ms = record.integer("beat_ms"),
+                          .started = record.text("started"),
+                          .seen = record.text("seen"),
+                          .elapsed_s = record.real("elapsed_s"),
+                          .advance = {.rows = record.count("rows"),
+                                      .before = record.count("before"),
+                                      .done = record.count("done"),
+                                      .failed = record.count("failed")}};
+  } catch (const SystemError&) {
     return std::nullopt;  // not there, or not one of ours
   }
 }

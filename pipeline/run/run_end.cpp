@@ -1,9 +1,8 @@
 #include "pipeline/run/run_end.h"
 
-#include <fstream>
-
 #include <nlohmann/json.hpp>
 
+#include "pipeline/run/json_record.h"
 #include "stages/core/output_file.h"
 
 namespace cfp {
@@ -38,18 +37,17 @@ void write_run_end(const std::filesystem::path& folder, RunLog& log, const RunEn
 }
 
 std::optional<RunEnd> read_run_end(const std::filesystem::path& folder) {
-  std::ifstream file(folder / "run.json");
   try {
-    const auto json = nlohmann::json::parse(file);
-    return RunEnd{.state = json.at("state"),
-                  .exit_code = static_cast<ExitCode>(json.at("exit_code").get<int>()),
-                  .asked = json.at("asked"),
-                  .done = json.at("done"),
-                  .failed = json.at("failed"),
-                  .reason = json.at("reason"),
-                  .random_weights = json.at("random_weights"),
-                  .wall_s = json.at("wall_s")};
-  } catch (const nlohmann::json::exception&) {
+    const JsonRecord record = JsonRecord::of_file(folder / "run.json");
+    return RunEnd{.state = record.text("state"),
+                  .exit_code = static_cast<ExitCode>(record.count("exit_code")),
+                  .asked = record.count("asked"),
+                  .done = record.count("done"),
+                  .failed = record.count("failed"),
+                  .reason = record.text("reason"),
+                  .random_weights = record.boolean("random_weights"),
+                  .wall_s = record.real("wall_s")};
+  } catch (const SystemError&) {
     return std::nullopt;
   }
 }

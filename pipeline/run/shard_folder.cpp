@@ -2,12 +2,12 @@
 
 #include <cerrno>
 #include <cstring>
-#include <fstream>
 
 #include <fmt/format.h>
 #include <nlohmann/json.hpp>
 #include <unistd.h>
 
+#include "pipeline/run/json_record.h"
 #include "pipeline/run/part_files.h"
 #include "stages/core/errors.h"
 #include "stages/core/output_file.h"
@@ -53,8 +53,7 @@ bool holds_one_piece(const fs::path& work_dir) {
 /// @throws ConfigError the folder holds shards of another division
 void require_count(const fs::path& work_dir, std::int64_t count) {
   std::int64_t there = count;
-  if (const std::optional<SharedRun> shared = read_shared_run(work_dir);
-      shared && shared->shards > 0) {
+  if (const std::optional<SharedRun> shared = read_shared_run(work_dir)) {
     there = shared->shards;
   } else if (const std::vector<Shard> shards = shards_in(work_dir); !shards.empty()) {
     there = shards.back().count != count ? shards.back().count : shards.front().count;
@@ -86,19 +85,14 @@ void require_one_kind(const fs::path& work_dir, const std::optional<Shard>& shar
 
 std::optional<SharedRun> read_shared_run(const fs::path& work_dir) {
   const fs::path path = work_dir / kIdentityName;
-  std::ifstream file(path);
-  if (!file) return std::nullopt;
-  try {
-    const auto json = nlohmann::json::parse(file);
-    return SharedRun{
-        .name = json.at("name"),
-        .rows = json.at("rows"),
-        .shards = json.value("shards", std::int64_t{0}),
-        .run = {{json.at("config_hash"), json.at("manifest_hash"), json.at("weights_hash")},
-                json.at("config")}};
-  } catch (const nlohmann::json::exception& error) {
-    throw SystemError(fmt::format("'{}' is damaged: {}", path.string(), error.what()));
-  }
+  if (!is_there(path)) return std::nullopt;
+  const JsonRecord record = JsonRecord::of_file(path);
+  return SharedRun{.name = record.text("name"),
+                   .rows = record.count("rows"),
+                   .shards = record.count("shards"),
+                   .run = {{record.text("config_hash"), record.text("manifest_hash"),
+                            record.text("weights_hash")},
+                           record.text("config")}};
 }
 
 void agree_with_shards(const fs::path& work_dir, const WorkDir& own, const Prepared& prepared) {

@@ -30,7 +30,7 @@ void require_one_kind(const std::filesystem::path& work_dir, const std::optional
 struct SharedRun {
   std::string name;
   std::int64_t rows = 0;    ///< of the manifest
-  std::int64_t shards = 0;  ///< into how many it is divided; 0: it does not say
+  std::int64_t shards = 0;  ///< into how many it is divided
   KnownRun run;
 };
 

@@ -5,9 +5,9 @@
 #include <map>
 
 #include <fmt/format.h>
-#include <nlohmann/json.hpp>
 
 #include "datasets/manifest.h"
+#include "pipeline/run/json_record.h"
 #include "pipeline/run/part_files.h"
 #include "pipeline/run/presence.h"
 #include "pipeline/run/progress.h"
@@ -39,15 +39,14 @@ std::optional<LoggedError> last_error(const fs::path& folder) {
   file.seekg(std::max<std::streamoff>(0, size - kTail));
   std::string line, last;
   while (std::getline(file, line)) last = line;
-  const auto json = nlohmann::json::parse(last, nullptr, false);
-  if (!json.is_object()) return std::nullopt;
   try {
-    if (json.value("event", "") != "error") return std::nullopt;
-    return LoggedError{.message = json.value("message", ""),
-                       .done = json.value("done", std::int64_t{0}),
-                       .failed = json.value("failed", std::int64_t{0})};
-  } catch (const nlohmann::json::type_error&) {
-    return std::nullopt;  // not one of ours
+    const JsonRecord record(last, "log.jsonl");
+    if (record.text("event") != "error") return std::nullopt;
+    return LoggedError{.message = record.text("message"),
+                       .done = record.count("done"),
+                       .failed = record.count("failed")};
+  } catch (const SystemError&) {
+    return std::nullopt;  // torn off, or not one of ours
   }
 }
 
@@ -110,6 +109,8 @@ std::int64_t common_count(const fs::path& work_dir, const std::vector<Shard>& sh
 }
 
 std::string clock_time(double seconds) {
+  constexpr double kLongest = 1e12;  // what a damaged record gives would fit no integer
+  seconds = std::clamp(seconds, 0.0, kLongest);
   const auto whole = static_cast<std::int64_t>(seconds + 0.5);
   return fmt::format("{}:{:02}:{:02}", whole / 3600, whole / 60 % 60, whole % 60);
 }
