@@ -2,9 +2,7 @@
 // file; what else a reader needs stands beside it.
 #include <cstddef>
 #include <cstdint>
-#include <cstdlib>
 #include <filesystem>
-#include <fstream>
 #include <string>
 #include <string_view>
 
@@ -14,6 +12,7 @@
 #include "datasets/dataset.h"
 #include "datasets/gaze.h"
 #include "stages/core/errors.h"
+#include "tests/fuzz/memory_folder.h"
 
 namespace cfp {
 namespace {
@@ -23,13 +22,9 @@ namespace fs = std::filesystem;
 /// A folder in memory with the files that do not change.
 const fs::path& folder() {
   static const fs::path made = [] {
-    std::string name = "/dev/shm/cfp-fuzz-XXXXXX";
-    if (mkdtemp(name.data()) == nullptr) std::abort();
-    const fs::path path = name;
+    const fs::path& path = fuzz::memory_folder();
     fs::create_directories(path / "media/a");
-    const auto put = [&](const char* file, const char* text) {
-      std::ofstream(path / file) << text;
-    };
+    const auto put = [&](const char* file, const char* text) { fuzz::write(path / file, text); };
     put("media/a/clip.mp4", "x");
     put("classInd.txt", "1 a\n2 b\n");
     put("EPIC_100_verb_classes.csv", "id,key\n0,take\n1,put\n");
@@ -72,8 +67,7 @@ void read(std::uint8_t reader, std::string_view bytes) {
       {"gaze.txt", [](const char* file) { read_gaze(folder() / file); }},
       {"boxes.csv", [](const char* file) { read_boxes(folder() / file); }}};
   const Reader& chosen = readers[reader % std::size(readers)];
-  std::ofstream(folder() / chosen.file, std::ios::binary)
-      .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+  fuzz::write(folder() / chosen.file, bytes);
   chosen.read(chosen.file);
 }
 
@@ -83,7 +77,7 @@ void read(std::uint8_t reader, std::string_view bytes) {
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   try {
-    cfp::read(data[0], {reinterpret_cast<const char*>(data) + 1, size - 1});
+    cfp::read(data[0], cfp::fuzz::as_text(data + 1, size - 1));
   } catch (const cfp::ConfigError&) {
     // The one way in which an annotation may be refused.
   }
