@@ -9,6 +9,7 @@
 
 #include "stages/core/errors.h"
 #include "stages/network/device_errors.h"
+#include "stages/network/overloaded.h"
 #include "stages/network/passes.h"
 #include "stages/network/pointwise.h"
 #include "stages/network/tensor_kernels.h"
@@ -18,11 +19,6 @@ namespace cfp {
 namespace {
 
 constexpr auto kLayout = at::MemoryFormat::ChannelsLast3d;
-
-template <class... Fs>
-struct Overloaded : Fs... {
-  using Fs::operator()...;
-};
 
 at::Tensor to_tensor(const Weights& weights, const std::string& name,
                      const ExecutorOptions& options) {

@@ -7,10 +7,10 @@
 
 #include "stages/core/errors.h"
 #include "stages/network/graph_rules.h"
+#include "stages/network/overloaded.h"
 
 namespace cfp {
 using graph_rules::label;
-using graph_rules::Overloaded;
 
 NodeId NetworkGraph::add(std::string name, Op op, std::vector<NodeId> inputs) {
   Node node{std::move(name), std::move(op), std::move(inputs)};

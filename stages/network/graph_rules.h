@@ -8,13 +8,6 @@
 
 namespace cfp::graph_rules {
 
-template <class... F>
-struct Overloaded : F... {
-  using F::operator()...;
-};
-template <class... F>
-Overloaded(F...) -> Overloaded<F...>;
-
 /// Longest side of a clip and of a window; keeps every sum and product of sizes far from overflow.
 inline constexpr int kLargestSize = 1 << 16;
 

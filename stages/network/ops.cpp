@@ -2,30 +2,29 @@
 
 #include <stdexcept>
 
-#include "stages/network/graph_rules.h"
+#include "stages/network/overloaded.h"
 
 namespace cfp {
 
 std::string_view op_name(const Op& op) {
   return std::visit(
-      graph_rules::Overloaded{
-          [](const Input&) -> std::string_view { return "Input"; },
-          [](const Conv3d&) -> std::string_view { return "Conv3d"; },
-          [](const BatchNorm3d&) -> std::string_view { return "BatchNorm3d"; },
-          [](const Relu&) -> std::string_view { return "Relu"; },
-          [](const MaxPool3d&) -> std::string_view { return "MaxPool3d"; },
-          [](const AvgPool3d&) -> std::string_view { return "AvgPool3d"; },
-          [](const GlobalAverage&) -> std::string_view { return "GlobalAverage"; },
-          [](const Add&) -> std::string_view { return "Add"; },
-          [](const Concat&) -> std::string_view { return "Concat"; },
-          [](const Linear&) -> std::string_view { return "Linear"; },
-          [](const AdaptiveAverage&) -> std::string_view { return "AdaptiveAverage"; },
-          [](const SelectChannels&) -> std::string_view { return "SelectChannels"; },
-          [](const SelectPositions&) -> std::string_view { return "SelectPositions"; },
-          [](const Pad&) -> std::string_view { return "Pad"; },
-          [](const Spread&) -> std::string_view { return "Spread"; },
-          [](const Pointwise&) -> std::string_view { return "Pointwise"; },
-          [](const Multiply&) -> std::string_view { return "Multiply"; }},
+      Overloaded{[](const Input&) -> std::string_view { return "Input"; },
+                 [](const Conv3d&) -> std::string_view { return "Conv3d"; },
+                 [](const BatchNorm3d&) -> std::string_view { return "BatchNorm3d"; },
+                 [](const Relu&) -> std::string_view { return "Relu"; },
+                 [](const MaxPool3d&) -> std::string_view { return "MaxPool3d"; },
+                 [](const AvgPool3d&) -> std::string_view { return "AvgPool3d"; },
+                 [](const GlobalAverage&) -> std::string_view { return "GlobalAverage"; },
+                 [](const Add&) -> std::string_view { return "Add"; },
+                 [](const Concat&) -> std::string_view { return "Concat"; },
+                 [](const Linear&) -> std::string_view { return "Linear"; },
+                 [](const AdaptiveAverage&) -> std::string_view { return "AdaptiveAverage"; },
+                 [](const SelectChannels&) -> std::string_view { return "SelectChannels"; },
+                 [](const SelectPositions&) -> std::string_view { return "SelectPositions"; },
+                 [](const Pad&) -> std::string_view { return "Pad"; },
+                 [](const Spread&) -> std::string_view { return "Spread"; },
+                 [](const Pointwise&) -> std::string_view { return "Pointwise"; },
+                 [](const Multiply&) -> std::string_view { return "Multiply"; }},
       op);
 }
 
