@@ -201,7 +201,7 @@ ForwardPlan responses_needed(const NetworkGraph& graph, const std::vector<bool>&
   }
   for (std::vector<Window>& windows : needed.windows) {
     std::ranges::sort(windows);
-    windows.erase(std::ranges::unique(windows).begin(), windows.end());
+    windows.erase(std::unique(windows.begin(), windows.end()), windows.end());
   }
   return needed;
 }

@@ -35,7 +35,7 @@ const fs::path& folder() {
 
 }  // namespace
 
-extern "C" int LLVMFuzzerTestOneInwrite(const std::uint8_t* data, std::size_t size) {
+extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
   if (size == 0) return 0;
   const fs::path shard = folder() / "shards/00000-of-00002";
   write(folder() / "identity.json", kIdentity);
