@@ -11,6 +11,7 @@
 #include "results/store/part_reader.h"
 #include "tests/integration/many_clips.h"
 #include "tests/integration/program.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/synthetic_video.h"
 #include "tests/support/test_data.h"
 
@@ -61,9 +62,9 @@ std::int64_t address_space(const std::vector<std::string>& arguments, const fs::
 class TooLittleMemory : public testing::Test {
  protected:
   void SetUp() override {
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-    GTEST_SKIP() << "a sanitizer takes terabytes of address space";
-#endif
+    if (kHasAddressSanitizer || kHasThreadSanitizer) {
+      GTEST_SKIP() << "a sanitizer takes terabytes of address space";
+    }
     write_media(folder_ / "a.mkv", {{.width = 64, .height = 64, .frames = 20}});
     std::string list = "path,label\n";
     for (int row = 0; row < kRows; ++row) list += fmt::format("a.mkv,{}\n", row % 5);

@@ -8,6 +8,7 @@
 
 #include "tests/integration/many_clips.h"
 #include "tests/integration/program.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/synthetic_video.h"
 #include "tests/support/test_data.h"
 
@@ -64,9 +65,9 @@ void write_list(const fs::path& folder, int rows) {
 
 // All rows in one run: 600 here, 5,000 with CFP_LONG_TESTS=1. Edges and tubes are on.
 TEST(Memory, NeitherMemoryNorFilesNorThreadsGrowBehindTheHundredthClip) {
-#if defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "a sanitizer keeps freed memory, so the process grows anyway";
-#endif
+  if (kHasAddressSanitizer) {
+    GTEST_SKIP() << "a sanitizer keeps freed memory, so the process grows anyway";
+  }
   const TemporaryFolder folder;
   write_media(folder / "bframes.mp4",
               {{.encoder = "mpeg4", .pixel_format = "yuv420p", .b_frames = 2}});

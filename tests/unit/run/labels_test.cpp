@@ -14,8 +14,11 @@ using testing::HasSubstr;
 Manifest manifest_of(const std::vector<std::optional<int>>& labels,
                      std::vector<std::string> names = {}) {
   const auto rows = test::make_rows(static_cast<int>(labels.size()));
-  Manifest manifest{.rows = {rows.begin(), rows.end()}, .class_names = std::move(names)};
-  for (std::size_t i = 0; i < labels.size(); ++i) manifest.rows[i].label = labels[i];
+  Manifest manifest{.class_names = std::move(names)};
+  for (std::size_t i = 0; i < labels.size(); ++i) {
+    manifest.rows.push_back({rows[i]});
+    manifest.rows[i].label = labels[i];
+  }
   return manifest;
 }
 

@@ -10,6 +10,7 @@
 #include "results/store/part_reader.h"
 #include "results/store/part_writer.h"
 #include "stages/core/formula.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/test_data.h"
 #include "tests/unit/store/example_clips.h"
 #include "tests/unit/store/run_command.h"
@@ -43,10 +44,9 @@ Outcome read_all(const std::filesystem::path& path) {
 int outcome_alone(const std::filesystem::path& path) {
   const pid_t child = ::fork();
   if (child == 0) {
-#if !defined(__SANITIZE_ADDRESS__)  // whose shadow alone is larger
     const rlimit memory{std::uint64_t{2} << 30, std::uint64_t{2} << 30};
-    ::setrlimit(RLIMIT_AS, &memory);
-#endif
+    // The shadow of a sanitizer alone is larger.
+    if (!test::kHasAddressSanitizer) ::setrlimit(RLIMIT_AS, &memory);
     ::alarm(20);
     ::_exit(read_all(path));
   }

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "results/store/part_writer.h"
+#include "tests/support/sanitizers.h"
 #include "tests/support/test_data.h"
 #include "tests/unit/store/example_clips.h"
 
@@ -19,9 +20,9 @@ double resident_mb() {
 }
 
 TEST(PartWriter, NeedsNoMoreMemoryForAThousandClipsThanForAHundred) {
-#if defined(__SANITIZE_ADDRESS__)
-  GTEST_SKIP() << "a sanitizer keeps freed memory, so the process grows anyway";
-#endif
+  if (test::kHasAddressSanitizer) {
+    GTEST_SKIP() << "a sanitizer keeps freed memory, so the process grows anyway";
+  }
   const test::TemporaryFolder folder;
   PartWriter part(folder / "part.h5", {});
   ClipResult clip = test::example_clip(0, {.classes = 100, .kernels = 128, .layers = 8});
