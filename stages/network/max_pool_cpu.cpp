@@ -4,13 +4,13 @@
 // axes. Back, every window is gone through once, in rows that stay in the cache.
 #include <algorithm>
 #include <limits>
-#include <type_traits>
 #include <vector>
 
 #include <ATen/Parallel.h>
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros_like.h>
 
+#include "stages/network/float_vector.h"
 #include "stages/network/multiversion.h"
 #include "stages/network/tensor_kernels_cpu.h"
 
@@ -20,8 +20,8 @@ namespace {
 using std::int64_t;
 
 constexpr auto kLayout = at::MemoryFormat::ChannelsLast3d;
-constexpr int64_t kWidth = 16;
-using Vector = float __attribute__((vector_size(sizeof(float) * kWidth), aligned(sizeof(float))));
+constexpr int64_t kWidth = kVectorFloats;
+using Vector = FloatVector;
 
 /// Pooling of [outer, size, inner] to [outer, out, inner].
 struct Axis {
@@ -55,10 +55,10 @@ CFP_MULTIVERSION void max_of_rows(const float* x, int64_t rows, int64_t inner, f
   for (; i + kWidth <= inner; i += kWidth) {
     Vector top = Vector{} + floor;
     for (int64_t r = 0; r < rows; ++r) {
-      const Vector here = *reinterpret_cast<const Vector*>(x + r * inner + i);
+      const Vector here = vectors_at<Vector>(x + r * inner + i)->value;
       top = here > top ? here : top;
     }
-    *reinterpret_cast<Vector*>(y + i) = top;
+    vectors_at<Vector>(y + i)->value = top;
   }
   for (; i < inner; ++i) {
     float top = floor;
@@ -144,22 +144,18 @@ struct Row {
 /// Adds g to the first position of the window whose x equals y; to none where the padding has it.
 template <class Number>
 CFP_INLINE void send_back(const Row& r, const Window& w, int64_t from, int64_t channel) {
-  const auto at = [&](auto* p) -> auto& {
-    using Pointer = std::conditional_t<std::is_const_v<std::remove_pointer_t<decltype(p)>>,
-                                       const Number*, Number*>;
-    return *reinterpret_cast<Pointer>(p + channel);
-  };
+  const auto at = [&](auto* p) { return vectors_at<Number>(p + channel); };
   const Number none{};
-  const Number top = at(r.y + from);
-  Number rest = at(r.g + from);
+  const Number top = at(r.y + from)->value;
+  Number rest = at(r.g + from)->value;
   if (r.t.padded || r.h.padded || w.padded) rest = top == none ? none : rest;
   for (int64_t t = r.t.begin; t < r.t.end; ++t) {
     for (int64_t h = r.h.begin; h < r.h.end; ++h) {
       const int64_t line = t * r.frame + h * r.row;
       for (int64_t k = w.begin; k < w.end; ++k) {
         const int64_t here = line + k * r.channels;
-        const auto hit = at(r.x + here) == top;
-        at(r.to + here) += hit ? rest : none;
+        const auto hit = at(r.x + here)->value == top;
+        at(r.to + here)->value += hit ? rest : none;
         rest = hit ? none : rest;
       }
     }

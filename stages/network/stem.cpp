@@ -10,6 +10,7 @@
 #include <ATen/ops/empty.h>
 #include <ATen/ops/zeros.h>
 
+#include "stages/network/float_vector.h"
 #include "stages/network/multiversion.h"
 
 namespace cfp {
@@ -17,9 +18,10 @@ namespace {
 
 using std::int64_t;
 
-constexpr int64_t kVector = 16;
+constexpr int64_t kVector = cpu::kVectorFloats;
 constexpr int64_t kMostVectors = 3;
-using Vector = float __attribute__((vector_size(sizeof(float) * kVector), aligned(sizeof(float))));
+using Vector = cpu::FloatVector;
+using cpu::vectors_at;
 
 /// Numbers that one row of taps touches: kW * C_in, filled up to whole vectors.
 int64_t run_of(const Conv3d& op) {
@@ -91,13 +93,13 @@ CFP_INLINE void send_position_back(const Strip& s, int64_t position) {
   for (const Entry* e = s.all->begin(position); e != s.all->end(position); ++e) {
     const float* taps = s.weights + e->kernel * s.taps;
     for (int64_t r = 0; r < R; ++r) {
-      const auto* weights = reinterpret_cast<const Vector*>(taps + r * s.run);
-      for (int64_t n = 0; n < N; ++n) total[r][n] += e->value * weights[n];
+      const auto* weights = vectors_at<Vector>(taps + r * s.run);
+      for (int64_t n = 0; n < N; ++n) total[r][n] += e->value * weights[n].value;
     }
   }
   for (int64_t r = 0; r < R; ++r) {
-    auto* to = reinterpret_cast<Vector*>(s.sum + position * s.step + r * s.row);
-    for (int64_t n = 0; n < N; ++n) to[n] += total[r][n];
+    auto* to = vectors_at<Vector>(s.sum + position * s.step + r * s.row);
+    for (int64_t n = 0; n < N; ++n) to[n].value += total[r][n];
   }
 }
 
@@ -106,18 +108,18 @@ template <int64_t R, int64_t N>
 CFP_INLINE void score_position(const Strip& s, int64_t position) {
   Vector seen[R][N];
   for (int64_t r = 0; r < R; ++r) {
-    const auto* from = reinterpret_cast<const Vector*>(s.x + position * s.step + r * s.row);
-    for (int64_t n = 0; n < N; ++n) seen[r][n] = from[n];
+    const auto* from = vectors_at<Vector>(s.x + position * s.step + r * s.row);
+    for (int64_t n = 0; n < N; ++n) seen[r][n] = from[n].value;
   }
   for (const Entry* e = s.scored->begin(position); e != s.scored->end(position); ++e) {
     const float* taps = s.weights + e->kernel * s.taps;
     Vector score[N] = {};
     for (int64_t r = 0; r < R; ++r) {
-      const auto* weights = reinterpret_cast<const Vector*>(taps + r * s.run);
-      for (int64_t n = 0; n < N; ++n) score[n] += weights[n] * seen[r][n];
+      const auto* weights = vectors_at<Vector>(taps + r * s.run);
+      for (int64_t n = 0; n < N; ++n) score[n] += weights[n].value * seen[r][n];
     }
-    auto* to = reinterpret_cast<Vector*>(s.scores + e->kernel * s.run);
-    for (int64_t n = 0; n < N; ++n) to[n] += e->value * score[n];
+    auto* to = vectors_at<Vector>(s.scores + e->kernel * s.run);
+    for (int64_t n = 0; n < N; ++n) to[n].value += e->value * score[n];
   }
 }
 

@@ -8,6 +8,7 @@
 #include <ATen/Parallel.h>
 #include <ATen/ops/zeros.h>
 
+#include "stages/network/float_vector.h"
 #include "stages/network/multiversion.h"
 #include "stages/network/taps.h"
 #include "stages/network/tensor_kernels_cpu.h"
@@ -17,10 +18,10 @@ namespace {
 
 using std::int64_t;
 
-constexpr int64_t kWidth = 16;
+constexpr int64_t kWidth = kVectorFloats;
 constexpr int64_t kMostKernels = 6;  ///< rows of a tile: with two vectors each they fill registers
 constexpr int64_t kBlockNumbers = 1 << 17;  ///< of x that stay in a second-level cache
-using Vector = float __attribute__((vector_size(sizeof(float) * kWidth), aligned(sizeof(float))));
+using Vector = FloatVector;
 
 int64_t count(const auto& list) { return static_cast<int64_t>(list.size()); }
 
@@ -43,23 +44,23 @@ CFP_INLINE void add_tile(const Tap& tap, int64_t kernel, int64_t channel, int64_
                          float* sums) {
   Vector total[K][N];
   const auto at = [&](int64_t k, int64_t n) {
-    return reinterpret_cast<Vector*>(sums + (kernel + k) * width + channel + n * kWidth);
+    return vectors_at<Vector>(sums + (kernel + k) * width + channel + n * kWidth);
   };
   for (int64_t k = 0; k < K; ++k) {
-    for (int64_t n = 0; n < N; ++n) total[k][n] = *at(k, n);
+    for (int64_t n = 0; n < N; ++n) total[k][n] = at(k, n)->value;
   }
   for (const Run& run : tap.runs) {
     const float* g = run.g + kernel;
     const float* x = run.x + channel;
     for (int64_t i = 0; i < run.count; ++i, g += tap.g_step, x += tap.x_step) {
       for (int64_t n = 0; n < N; ++n) {
-        const Vector seen = *reinterpret_cast<const Vector*>(x + n * kWidth);
+        const Vector seen = vectors_at<Vector>(x + n * kWidth)->value;
         for (int64_t k = 0; k < K; ++k) total[k][n] += g[k] * seen;
       }
     }
   }
   for (int64_t k = 0; k < K; ++k) {
-    for (int64_t n = 0; n < N; ++n) *at(k, n) = total[k][n];
+    for (int64_t n = 0; n < N; ++n) at(k, n)->value = total[k][n];
   }
 }
 
