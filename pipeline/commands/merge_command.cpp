@@ -19,10 +19,10 @@ ExitCode merge(const Arguments& arguments) {
       merge_run(arguments.work_dir, arguments.copy ? PartsAs::kCopies : PartsAs::kLinks);
   if (!arguments.quiet) fmt::print("{}\n", summary.text);
   fmt::print("{} parts: {} of {} clips explained, {} failed{}; merged in {}\n", summary.parts,
-             summary.done, summary.asked, summary.failed,
-             summary.random_weights ? ", RANDOM WEIGHTS" : "", arguments.work_dir);
-  if (!summary.reason.empty()) fmt::print(stderr, "cfp: {}\n", summary.reason);
-  return summary.exit_code;
+             summary.end.done, summary.end.asked, summary.end.failed,
+             summary.end.random_weights ? ", RANDOM WEIGHTS" : "", arguments.work_dir);
+  if (!summary.end.reason.empty()) fmt::print(stderr, "cfp: {}\n", summary.end.reason);
+  return summary.end.exit_code;
 }
 
 }  // namespace

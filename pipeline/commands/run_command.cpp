@@ -23,15 +23,15 @@ void report(const RunSummary& summary, const std::optional<Shard>& shard) {
     fmt::print(
         "Nothing to do: {} is complete ({} of {} clips explained, {} failed); --fresh does "
         "it again\n",
-        summary.folder.string(), summary.done, summary.asked, summary.failed);
+        summary.folder.string(), summary.end.done, summary.end.asked, summary.end.failed);
     return;
   }
   if (!summary.text.empty()) fmt::print("{}\n", summary.text);
   if (shard) fmt::print("shard {} of {}: ", shard->index, shard->count);
-  fmt::print("{} of {} clips explained, {} failed{}{}; results are in {}\n", summary.done,
-             summary.asked, summary.failed,
+  fmt::print("{} of {} clips explained, {} failed{}{}; results are in {}\n", summary.end.done,
+             summary.end.asked, summary.end.failed,
              summary.earlier > 0 ? fmt::format(" ({} of them earlier)", summary.earlier) : "",
-             summary.random_weights ? ", RANDOM WEIGHTS" : "", summary.folder.string());
+             summary.end.random_weights ? ", RANDOM WEIGHTS" : "", summary.folder.string());
 }
 
 ExitCode run_config(const Arguments& arguments, const std::string& line) {
@@ -54,8 +54,8 @@ ExitCode run_config(const Arguments& arguments, const std::string& line) {
   RunSummary summary = run({std::move(config), arguments.config.overrides}, options);
   if (arguments.run.quiet) summary.text.clear();
   report(summary, choice.shard);
-  if (!summary.reason.empty()) fmt::print(stderr, "cfp: {}\n", summary.reason);
-  return summary.exit_code;
+  if (!summary.end.reason.empty()) fmt::print(stderr, "cfp: {}\n", summary.end.reason);
+  return summary.end.exit_code;
 }
 
 }  // namespace

@@ -24,12 +24,12 @@ void report(const SweepPoint& point, const RunSummary& summary) {
   if (summary.was_complete) {
     fmt::print("{}: complete already\n", point.name);
   } else {
-    fmt::print("{}: {} of {} clips explained, {} failed\n", point.name, summary.done, summary.asked,
-               summary.failed);
+    fmt::print("{}: {} of {} clips explained, {} failed\n", point.name, summary.end.done,
+               summary.end.asked, summary.end.failed);
   }
   std::fflush(stdout);
-  if (!summary.reason.empty()) {
-    fmt::print(stderr, "cfp: point {}: {}\n", point.name, summary.reason);
+  if (!summary.end.reason.empty()) {
+    fmt::print(stderr, "cfp: point {}: {}\n", point.name, summary.end.reason);
   }
 }
 

@@ -64,9 +64,7 @@ void DevicePool::work(const std::stop_token& stop, const DeviceWorker& worker,
   try {
     explain.emplace(worker.device, worker.make(), options_.batch_size, options_.notice);
     ready.set_value();
-  } catch (const DeviceOutOfMemory& error) {
-    return lose_at_start(worker.device, error, std::move(ready));
-  } catch (const DeviceLost& error) {
+  } catch (const DeviceError& error) {
     return lose_at_start(worker.device, error, std::move(ready));
   } catch (const SystemError& error) {
     ready.set_exception(std::make_exception_ptr(
@@ -87,7 +85,7 @@ void DevicePool::work(const std::stop_token& stop, const DeviceWorker& worker,
   }
 }
 
-std::size_t DevicePool::count_off(const std::string& device, const SystemError& error) {
+std::size_t DevicePool::count_off(const std::string& device, const DeviceError& error) {
   std::deque<Job> hopeless;
   std::size_t left = 0;
   {
@@ -104,7 +102,7 @@ std::size_t DevicePool::count_off(const std::string& device, const SystemError& 
   return left;
 }
 
-void DevicePool::lose_at_start(const std::string& device, const SystemError& error,
+void DevicePool::lose_at_start(const std::string& device, const DeviceError& error,
                                std::promise<void> ready) {
   const std::size_t left = count_off(device, error);
   try {

@@ -76,11 +76,11 @@ class DevicePool {
   std::optional<Job> next_job(const std::stop_token& stop);
   /// Counts a device off.
   /// @return how many are left
-  std::size_t count_off(const std::string& device, const SystemError& error);
+  std::size_t count_off(const std::string& device, const DeviceError& error);
   /// Leaves a lost device's batch to the others.
   void lose(const std::string& device, Job job, const DeviceLost& error);
   /// Leaves the run to the others.
-  void lose_at_start(const std::string& device, const SystemError& error, std::promise<void> ready);
+  void lose_at_start(const std::string& device, const DeviceError& error, std::promise<void> ready);
 
   PoolOptions options_;
   std::mutex mutex_;

@@ -82,19 +82,14 @@ class Merge {
     folder_.remove_ends();
     merged_->finish();
     tables_.write();
-    MergeSummary summary = judge();
+    RunEnd end = judge();
     const std::chrono::duration<double> wall = std::chrono::steady_clock::now() - start;
-    write_run_end(work_dir_, log_,
-                  {.state = state_of(summary.exit_code),
-                   .exit_code = summary.exit_code,
-                   .asked = summary.asked,
-                   .done = summary.done,
-                   .failed = summary.failed,
-                   .reason = summary.reason,
-                   .random_weights = summary.random_weights,
-                   .wall_s = wall.count()});
+    end.wall_s = wall.count();
+    write_run_end(work_dir_, log_, end);
     render_first(work_dir_, config_.output.render, log_);
-    return summary;
+    return {.end = std::move(end),
+            .parts = static_cast<std::int64_t>(files_.size()),
+            .text = format_summary(tables_.statistics())};
   }
 
  private:
@@ -162,22 +157,20 @@ class Merge {
     }
   }
 
-  MergeSummary judge() const {
+  RunEnd judge() const {
     const RunStatistics& statistics = tables_.statistics();
-    MergeSummary summary{.asked = rows(),
-                         .done = statistics.done(),
-                         .failed = statistics.failed(),
-                         .parts = static_cast<std::int64_t>(files_.size()),
-                         .random_weights = header_.random_weights,
-                         .text = format_summary(statistics)};
-    if (const std::int64_t allowed = config_.max_failures.allowed(summary.asked);
-        summary.failed > allowed) {
-      summary.exit_code = ExitCode::kTooManyFailures;
-      summary.reason = fmt::format(
+    RunEnd end{.asked = rows(),
+               .done = statistics.done(),
+               .failed = statistics.failed(),
+               .random_weights = header_.random_weights};
+    if (const std::int64_t allowed = config_.max_failures.allowed(end.asked);
+        end.failed > allowed) {
+      end.exit_code = ExitCode::kTooManyFailures;
+      end.reason = fmt::format(
           "more clips failed than dataset.max_failures allows: {} of {}, allowed are {}",
-          summary.failed, summary.asked, allowed);
+          end.failed, end.asked, allowed);
     }
-    return summary;
+    return end;
   }
 
   fs::path work_dir_;

@@ -4,18 +4,15 @@
 #include <filesystem>
 #include <string>
 
+#include "pipeline/run/run_end.h"
 #include "results/store/merged_writer.h"
-#include "stages/core/errors.h"
 
 namespace cfp {
 
 struct MergeSummary {
-  std::int64_t asked = 0, done = 0, failed = 0;  ///< rows
+  RunEnd end;  ///< exit code kTooManyFailures where the shards together have them
   std::int64_t parts = 0;
-  bool random_weights = false;
-  ExitCode exit_code = ExitCode::kDone;  ///< kTooManyFailures where the shards together have them
-  std::string reason;                    ///< why it is not kDone; empty otherwise
-  std::string text;                      ///< the tables for a terminal
+  std::string text;  ///< the tables for a terminal
 };
 
 /// Reads all parts of a finished run, of shards or in one piece, in the manifest's order, and

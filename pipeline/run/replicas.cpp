@@ -57,9 +57,7 @@ std::vector<DeviceWorker> device_workers(const Prepared& prepared,
                 : std::make_shared<Explainer>(prepared.network, prepared.preprocess, asked,
                                               DeviceOptions{.device = device, .threads = threads});
       if (!first) first = explainer;
-    } catch (const DeviceOutOfMemory&) {
-      failed = std::current_exception();
-    } catch (const DeviceLost&) {
+    } catch (const DeviceError&) {
       failed = std::current_exception();
     }
     const auto make = [explainer, failed, size]() -> ExplainFunction {

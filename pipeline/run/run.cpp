@@ -92,7 +92,7 @@ class Session {
     try {
       for (RunInFolder& run : runs_) run.begin(options_.resume, decoder_);
       warn_if_slow();
-      const RunSummary end = explain();
+      const RunEnd end = explain();
       std::vector<RunSummary> summaries;
       const auto wall = std::chrono::steady_clock::now() - start_;
       for (RunInFolder& run : runs_) summaries.push_back(run.finish(end, wall));
@@ -139,7 +139,7 @@ class Session {
 
   /// The rows that are left, and their parts.
   /// @return how it ended: exit code and reason
-  RunSummary explain() {
+  RunEnd explain() {
     FailureWatch watch = failure_watch();
     const bool hopeless = !watch.reason().empty();
     const auto left = rows_.subspan(static_cast<std::size_t>(earlier().rows()));
@@ -160,7 +160,7 @@ class Session {
       }
     }
     for (RunInFolder& run : runs_) run.finish_part();
-    RunSummary end;
+    RunEnd end;
     if (!watch.reason().empty()) {
       end.exit_code = ExitCode::kTooManyFailures;
       end.reason = watch.reason() + (hopeless ? kFreshHint : "");
@@ -240,15 +240,9 @@ class Session {
 };
 
 /// What a run says that had nothing to do.
-RunSummary complete_summary(const Prepared& prepared, const WorkDir& folder) {
+RunSummary complete_summary(const WorkDir& folder) {
   const RunEnd end = read_run_end(folder.path()).value();
-  return {.folder = folder.path(),
-          .asked = end.asked,
-          .done = end.done,
-          .failed = end.failed,
-          .earlier = end.asked,
-          .was_complete = true,
-          .random_weights = prepared.network->random_weights};
+  return {.end = end, .folder = folder.path(), .earlier = end.asked, .was_complete = true};
 }
 
 /// The folder of a run, or of its shard, with what the options leave in it.
@@ -287,7 +281,7 @@ std::vector<RunSummary> run_together(std::vector<RunPoint> points, const RunOpti
   for (std::size_t i = 0; i < points.size(); ++i) {
     const WorkDir& folder = folders.emplace_back(open_folder(prepared[i], options));
     if (is_complete(folder, prepared[i], rows)) {
-      summaries[i] = complete_summary(prepared[i], folder);
+      summaries[i] = complete_summary(folder);
       continue;
     }
     session.add(prepared[i], points[i].overrides, folder);

@@ -12,6 +12,7 @@
 #include "pipeline/cluster/shard.h"
 #include "pipeline/config/options.h"
 #include "pipeline/run/resume.h"
+#include "pipeline/run/run_end.h"
 #include "stages/core/errors.h"
 
 namespace cfp {
@@ -34,16 +35,11 @@ struct RunOptions {
 
 /// How a run ended. done + failed == asked, unless it was stopped before its end.
 struct RunSummary {
+  RunEnd end;
   std::filesystem::path folder;
-  std::int64_t asked = 0;       ///< rows of the manifest, or of the shard
-  std::int64_t done = 0;        ///< rows explained
-  std::int64_t failed = 0;      ///< rows that could not be
-  std::int64_t earlier = 0;     ///< of them, those that the folder held already
-  bool was_complete = false;    ///< nothing was to do
-  bool random_weights = false;  ///< the numbers say nothing about the clips
-  ExitCode exit_code = ExitCode::kDone;
-  std::string reason;  ///< why it did not end with kDone, in words; empty otherwise
-  std::string text;    ///< the tables for a terminal; empty of a shard
+  std::int64_t earlier = 0;   ///< rows that the folder held already
+  bool was_complete = false;  ///< nothing was to do
+  std::string text;           ///< the tables for a terminal; empty of a shard
 };
 
 /// Rows after which a run gives up when all of them failed: then it is not the clips.

@@ -7,8 +7,8 @@
 
 namespace cfp {
 
-std::string state_of(ExitCode code) {
-  switch (code) {
+std::string_view RunEnd::state() const {
+  switch (exit_code) {
     case ExitCode::kDone:
       return "complete";
     case ExitCode::kTooManyFailures:
@@ -22,7 +22,7 @@ std::string state_of(ExitCode code) {
 }
 
 void write_run_end(const std::filesystem::path& folder, RunLog& log, const RunEnd& end) {
-  const nlohmann::ordered_json json{{"state", end.state},
+  const nlohmann::ordered_json json{{"state", end.state()},
                                     {"exit_code", static_cast<int>(end.exit_code)},
                                     {"asked", end.asked},
                                     {"done", end.done},
@@ -39,8 +39,7 @@ void write_run_end(const std::filesystem::path& folder, RunLog& log, const RunEn
 std::optional<RunEnd> read_run_end(const std::filesystem::path& folder) {
   try {
     const JsonRecord record = JsonRecord::of_file(folder / "run.json");
-    return RunEnd{.state = record.text("state"),
-                  .exit_code = static_cast<ExitCode>(record.count("exit_code")),
+    return RunEnd{.exit_code = static_cast<ExitCode>(record.count("exit_code")),
                   .asked = record.count("asked"),
                   .done = record.count("done"),
                   .failed = record.count("failed"),

@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "pipeline/run/run_log.h"
 #include "stages/core/errors.h"
@@ -12,18 +13,18 @@
 namespace cfp {
 
 struct RunEnd {
-  std::string state;  ///< `complete`, `stopped`, `too_many_failures`
   ExitCode exit_code = ExitCode::kDone;
-  std::int64_t asked = 0, done = 0, failed = 0;  ///< rows
-  std::string reason;                            ///< why it is not complete; empty otherwise
-  bool random_weights = false;
-  double wall_s = 0;  ///< of the last process
+  std::int64_t asked = 0;       ///< rows of the manifest, or of the shard
+  std::int64_t done = 0;        ///< rows explained
+  std::int64_t failed = 0;      ///< rows that could not be
+  std::string reason;           ///< why it is not complete, in words; empty otherwise
+  bool random_weights = false;  ///< the numbers say nothing about the clips
+  double wall_s = 0;            ///< of the last process
 
-  bool is_complete() const { return state == "complete"; }
+  bool is_complete() const { return exit_code == ExitCode::kDone; }
+  /// @return `complete`, `stopped`, `too_many_failures` or `failed`
+  std::string_view state() const;
 };
-
-/// @return the state that goes with an exit code
-std::string state_of(ExitCode code);
 
 /// Writes run.json, and a line of the log that says the same.
 /// @throws SystemError the disk is full or fails

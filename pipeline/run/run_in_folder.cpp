@@ -55,35 +55,28 @@ void RunInFolder::log_error(const std::string& message) {
   }
 }
 
-RunSummary RunInFolder::finish(RunSummary summary, std::chrono::duration<double> wall) {
+RunSummary RunInFolder::finish(RunEnd end, std::chrono::duration<double> wall) {
   outputs_.finish_tables();
-  summary.folder = folder_.path();
-  summary.asked = advance_.rows;
-  summary.done = advance_.done;
-  summary.failed = advance_.failed;
-  summary.earlier = earlier_.rows();
-  summary.random_weights = prepared_.network->random_weights;
-  if (summary.exit_code == ExitCode::kDone && summary.done + summary.failed != summary.asked) {
-    throw std::logic_error(fmt::format("{} done and {} failed of {} rows", summary.done,
-                                       summary.failed, summary.asked));
+  end.asked = advance_.rows;
+  end.done = advance_.done;
+  end.failed = advance_.failed;
+  end.random_weights = prepared_.network->random_weights;
+  end.wall_s = wall.count();
+  if (end.is_complete() && end.done + end.failed != end.asked) {
+    throw std::logic_error(
+        fmt::format("{} done and {} failed of {} rows", end.done, end.failed, end.asked));
   }
   folder_.require_own();
-  write_run_end(folder_.path(), log(),
-                {.state = state_of(summary.exit_code),
-                 .exit_code = summary.exit_code,
-                 .asked = summary.asked,
-                 .done = summary.done,
-                 .failed = summary.failed,
-                 .reason = summary.reason,
-                 .random_weights = summary.random_weights,
-                 .wall_s = wall.count()});
+  write_run_end(folder_.path(), log(), end);
   // Last, and of whole runs alone: it takes its time, and nothing is lost with it that `cfp
   // render` would not bring back.
-  if (!is_shard_ && summary.exit_code == ExitCode::kDone) {
+  if (!is_shard_ && end.is_complete()) {
     render_first(folder_.path(), prepared_.config.output.render, log());
   }
-  if (!is_shard_) summary.text = format_summary(outputs_.statistics());
-  return summary;
+  return {.end = std::move(end),
+          .folder = folder_.path(),
+          .earlier = earlier_.rows(),
+          .text = is_shard_ ? "" : format_summary(outputs_.statistics())};
 }
 
 EarlierRun RunInFolder::take_earlier(ResumeMode resume, const ClipDecoder& decoder) {

@@ -56,7 +56,7 @@ class RunInFolder {
   /// @param summary  how it ended: exit code and reason
   /// @return the same with the counts of this run
   /// @throws SystemError the disk is full or fails
-  RunSummary finish(RunSummary summary, std::chrono::duration<double> wall);
+  RunSummary finish(RunEnd end, std::chrono::duration<double> wall);
 
  private:
   EarlierRun take_earlier(ResumeMode resume, const ClipDecoder& decoder);

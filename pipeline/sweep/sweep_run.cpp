@@ -14,7 +14,7 @@ std::vector<RunSummary> run_job(const Sweep& sweep, const std::vector<std::size_
   std::vector<RunPoint> points;
   for (const std::size_t i : job) points.push_back(sweep.points[i].run);
   const auto failed = [&](ExitCode code, const char* what) {
-    return std::vector<RunSummary>(job.size(), {.exit_code = code, .reason = what});
+    return std::vector<RunSummary>(job.size(), {.end = {.exit_code = code, .reason = what}});
   };
   try {
     return run_together(std::move(points), options);
@@ -40,7 +40,7 @@ ExitCode run_sweep(const Sweep& sweep, std::optional<std::size_t> job, const Run
     if (job && j != *job) continue;
     const std::vector<RunSummary> summaries = run_job(sweep, sweep.jobs[j], options);
     for (std::size_t i = 0; i < summaries.size(); ++i) {
-      const ExitCode end = summaries[i].exit_code;
+      const ExitCode end = summaries[i].end.exit_code;
       if (code == ExitCode::kDone || is_stop(end)) code = end;
       ended(sweep.points[sweep.jobs[j][i]], summaries[i]);
     }

@@ -53,7 +53,7 @@ std::vector<std::string> swept_keys(const Sweep& sweep) {
 }
 
 std::string state_in(const fs::path& folder, const std::optional<RunEnd>& end) {
-  if (end) return end->state;
+  if (end) return std::string(end->state());
   return is_there(folder) ? "unfinished" : "not begun";
 }
 

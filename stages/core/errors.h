@@ -67,16 +67,22 @@ class SystemError : public std::runtime_error {
   using std::runtime_error::runtime_error;
 };
 
-/// A device has too little memory for what it was given; for less of it there may be enough.
-class DeviceOutOfMemory : public SystemError {
+/// A device fails; others may go on.
+class DeviceError : public SystemError {
  public:
   using SystemError::SystemError;
 };
 
-/// A device that failed and can be used no more by this process; other devices can.
-class DeviceLost : public SystemError {
+/// A device has too little memory for what it was given; for less of it there may be enough.
+class DeviceOutOfMemory : public DeviceError {
  public:
-  using SystemError::SystemError;
+  using DeviceError::DeviceError;
+};
+
+/// A device that failed and can be used no more by this process.
+class DeviceLost : public DeviceError {
+ public:
+  using DeviceError::DeviceError;
 };
 
 }  // namespace cfp

@@ -211,8 +211,8 @@ class Measurement {
     const double all = seconds([&] {
       for (const RunSummary& summary :
            run_together(std::move(points), {.command = "cfp_benchmark", .show_progress = false})) {
-        if (summary.done == settings_.rows) continue;
-        throw std::runtime_error(fmt::format("{} of {} clips", summary.done, settings_.rows));
+        if (summary.end.done == settings_.rows) continue;
+        throw std::runtime_error(fmt::format("{} of {} clips", summary.end.done, settings_.rows));
       }
     });
     return all - loading_s_;
