@@ -13,6 +13,7 @@
 #include <ATen/core/Tensor.h>
 #include <ATen/ops/from_blob.h>
 #include <ATen/ops/zeros.h>
+#include <fmt/format.h>
 #include <gtest/gtest.h>
 
 #include "stages/core/preprocess.h"
@@ -20,6 +21,7 @@
 #include "stages/network/executor.h"
 #include "stages/network/exported/load_exported.h"
 #include "stages/pyramid/explainer.h"
+#include "tests/support/run_command.h"
 #include "tests/support/test_data.h"
 
 namespace cfp {
@@ -30,33 +32,25 @@ namespace fs = std::filesystem;
 // PyTorch's values are float64 rounded to float32 (6e-8), our own sums are in float64.
 constexpr double kTolerance = 1e-6;
 
-std::string python() {
-  if (const char* given = std::getenv("CFP_PYTHON")) return given;
-  return CFP_SOURCE_DIR "/.venv/bin/python";
-}
-
 /// A folder with all networks, exported once a program; nothing where Python or PyTorch is missing.
 const std::optional<fs::path>& exported_networks() {
   static const test::TemporaryFolder folder;
   static const std::optional<fs::path> made = []() -> std::optional<fs::path> {
     if (const char* given = std::getenv("CFP_EXPORTED_NETWORKS")) return given;
-    const std::string silent = " >/dev/null 2>&1";
-    if (std::system(("'" + python() + "' -c 'import torch.export'" + silent).c_str()) != 0) {
-      return std::nullopt;
-    }
-    const std::string script = CFP_SOURCE_DIR "/tests/golden/export_networks.py";
-    const int status = std::system(
-        ("'" + python() + "' -W ignore '" + script + "' '" + folder.path().string() + "'").c_str());
-    EXPECT_EQ(status, 0) << script << " failed";
+    const std::string python = test::python_with("torch.export", CFP_SOURCE_DIR);
+    if (python.empty()) return std::nullopt;
+    const test::CommandResult result =
+        test::run_command(fmt::format("{} -W ignore {}/tests/golden/export_networks.py '{}'",
+                                      python, CFP_SOURCE_DIR, folder.path().string()));
+    EXPECT_EQ(result.exit_code, 0) << result.output;
     return folder.path();
   }();
   return made;
 }
 
-#define CFP_SKIP_WITHOUT_PYTORCH()                                                        \
-  if (!exported_networks())                                                               \
-  GTEST_SKIP() << "needs a Python with PyTorch to export networks; set CFP_PYTHON to it " \
-               << "(tried " << python() << ")"
+#define CFP_SKIP_WITHOUT_PYTORCH() \
+  if (!exported_networks())        \
+  GTEST_SKIP() << "needs a Python with PyTorch to export networks; CFP_PYTHON names one"
 
 /// What PyTorch computed, by name.
 std::map<std::string, at::Tensor> values_of(const std::string& name) {

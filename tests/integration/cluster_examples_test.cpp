@@ -8,7 +8,7 @@
 #include <yaml-cpp/yaml.h>
 
 #include "tests/integration/many_clips.h"
-#include "tests/unit/store/run_command.h"
+#include "tests/support/run_command.h"
 
 namespace cfp::test {
 namespace {

@@ -4,8 +4,8 @@
 #include <gtest/gtest.h>
 
 #include "tests/integration/program.h"
+#include "tests/support/run_command.h"
 #include "tests/support/test_data.h"
-#include "tests/unit/store/run_command.h"
 
 namespace cfp::test {
 namespace {

@@ -8,8 +8,8 @@
 
 #include "datasets/moving_shapes.h"
 #include "tests/integration/program.h"
+#include "tests/support/run_command.h"
 #include "tests/support/test_data.h"
-#include "tests/unit/store/run_command.h"
 
 namespace cfp::test {
 namespace {

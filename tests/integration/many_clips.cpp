@@ -8,7 +8,7 @@
 
 #include <fmt/format.h>
 
-#include "tests/unit/store/run_command.h"
+#include "tests/support/run_command.h"
 
 namespace cfp::test {
 namespace fs = std::filesystem;

@@ -7,9 +7,9 @@
 #include <unistd.h>
 
 #include "tests/integration/program.h"
+#include "tests/support/run_command.h"
 #include "tests/support/synthetic_video.h"
 #include "tests/support/test_data.h"
-#include "tests/unit/store/run_command.h"
 
 namespace cfp::test {
 namespace {

@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "tests/integration/program.h"
-#include "tests/unit/store/run_command.h"
+#include "tests/support/run_command.h"
 
 namespace cfp::test {
 namespace fs = std::filesystem;

@@ -10,7 +10,7 @@
 
 #include "tests/integration/many_clips.h"
 #include "tests/integration/slurm_node.h"
-#include "tests/unit/store/run_command.h"
+#include "tests/support/run_command.h"
 
 namespace cfp::test {
 namespace {

@@ -5,8 +5,8 @@
 
 #include "results/store/part_reader.h"
 #include "tests/integration/program.h"
+#include "tests/support/run_command.h"
 #include "tests/support/test_data.h"
-#include "tests/unit/store/run_command.h"
 
 namespace cfp::test {
 namespace {

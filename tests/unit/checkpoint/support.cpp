@@ -1,18 +1,18 @@
 #include "tests/unit/checkpoint/support.h"
 
 #include <bit>
-#include <cstdio>
-#include <cstdlib>
 #include <cstring>
 #include <fstream>
 #include <sstream>
 #include <stdexcept>
+#include <utility>
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <gtest/gtest.h>
 
 #include "stages/network/checkpoint/bytes.h"
+#include "tests/support/run_command.h"
 
 namespace cfp::test {
 namespace fs = std::filesystem;
@@ -142,33 +142,14 @@ Bytes legacy_checkpoint(const std::vector<float>& values, bool little_endian) {
          raw_floats(values);
 }
 
-std::optional<std::string> torch_python() {
-  std::string python = std::string(CFP_SOURCE_DIR) + "/.venv/bin/python";
-  if (const char* value = std::getenv("CFP_PYTHON"); value != nullptr && *value != '\0') {
-    python = value;
-  }
-  const std::string probe = fmt::format(
-      "'{}' -c 'import importlib.util as u, sys; sys.exit(u.find_spec(\"torch\") is None)' "
-      ">/dev/null 2>&1",
-      python);
-  if (std::system(probe.c_str()) != 0) return std::nullopt;
-  return python;
-}
-
 std::string make_checkpoints(const std::string& python, const std::string& action,
                              const fs::path& target) {
   const std::string command =
       fmt::format("'{}' '{}/tests/unit/checkpoint/make_checkpoints.py' {} '{}'", python,
                   CFP_SOURCE_DIR, action, target.string());
-  std::FILE* pipe = popen(command.c_str(), "r");
-  if (pipe == nullptr) throw std::runtime_error("cannot run " + command);
-  std::string output;
-  char buffer[4096];
-  for (std::size_t n = 0; (n = std::fread(buffer, 1, sizeof buffer, pipe)) > 0;) {
-    output.append(buffer, n);
-  }
-  if (pclose(pipe) != 0) throw std::runtime_error("failed: " + command);
-  return output;
+  CommandResult result = run_command(command);
+  if (result.exit_code != 0) throw std::runtime_error("failed: " + command + result.output);
+  return std::move(result.output);
 }
 
 std::vector<ExpectedTensor> parse_expected(const std::string& text) {

@@ -72,10 +72,8 @@ Bytes legacy_checkpoint(const std::vector<float>& values, bool little_endian = t
 // --- Python
 // -----------------------------------------------------------------------------------------
 
-/// @return a Python that has PyTorch: $CFP_PYTHON, or that of the project's virtual environment
-std::optional<std::string> torch_python();
 /// Runs make_checkpoints.py.
-/// @return its standard output
+/// @return what it prints
 /// @throws std::runtime_error it fails
 std::string make_checkpoints(const std::string& python, const std::string& action,
                              const std::filesystem::path& target);

@@ -1,6 +1,7 @@
 // Files that PyTorch writes here and now, read by us and compared with what PyTorch reads.
 #include <gtest/gtest.h>
 
+#include "tests/support/run_command.h"
 #include "tests/support/test_data.h"
 #include "tests/unit/checkpoint/support.h"
 
@@ -19,10 +20,10 @@ std::vector<fs::path> checkpoints_in(const fs::path& folder) {
 fs::path text_beside(fs::path file) { return file.replace_extension(".txt"); }
 
 TEST(TorchFiles, HoldWhatPyTorchReads) {
-  const std::optional<std::string> python = torch_python();
-  if (!python) GTEST_SKIP() << "no Python with PyTorch; set CFP_PYTHON to one";
+  const std::string python = python_with("torch", CFP_SOURCE_DIR);
+  CFP_SKIP_WITHOUT_PYTHON(python, "torch");
   const TemporaryFolder folder;
-  make_checkpoints(*python, "valid", folder.path());
+  make_checkpoints(python, "valid", folder.path());
   const std::vector<fs::path> files = checkpoints_in(folder.path());
   // 10 types, 4 wrappers x 3 prefixes, views, 4 protocols, no checksums; each legacy and zip.
   EXPECT_EQ(files.size(), 2U * (10 + 12 + 1 + 4 + 1));
@@ -40,10 +41,10 @@ TEST(TorchFiles, HoldWhatPyTorchReads) {
 }
 
 TEST(TorchFiles, AreRefusedWhereTheyHoldMoreThanTensors) {
-  const std::optional<std::string> python = torch_python();
-  if (!python) GTEST_SKIP() << "no Python with PyTorch; set CFP_PYTHON to one";
+  const std::string python = python_with("torch", CFP_SOURCE_DIR);
+  CFP_SKIP_WITHOUT_PYTHON(python, "torch");
   const TemporaryFolder folder;
-  make_checkpoints(*python, "forbidden", folder.path());
+  make_checkpoints(python, "forbidden", folder.path());
   const std::vector<fs::path> files = checkpoints_in(folder.path());
   EXPECT_EQ(files.size(), 11U * 4 + 1);
   for (const fs::path& file : files) {

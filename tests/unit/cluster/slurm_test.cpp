@@ -9,8 +9,8 @@
 #include "pipeline/cluster/shard.h"
 #include "pipeline/cluster/shell_word.h"
 #include "stages/core/errors.h"
+#include "tests/support/run_command.h"
 #include "tests/support/test_data.h"
-#include "tests/unit/store/run_command.h"
 
 namespace cfp {
 namespace {

@@ -185,7 +185,9 @@ TEST(OutputFile, IsTheFirstForOneOfSeveralProcesses) {
       ASSERT_EQ(::waitpid(child, &status, 0), child);
       ASSERT_TRUE(WIFEXITED(status));
       firsts += WEXITSTATUS(status);
-      if (WEXITSTATUS(status) == 1) EXPECT_EQ(content_of(path), std::to_string(child));
+      if (WEXITSTATUS(status) == 1) {
+        EXPECT_EQ(content_of(path), std::to_string(child));
+      }
     }
     EXPECT_EQ(firsts, 1);
   }

@@ -7,9 +7,9 @@
 #include <gtest/gtest.h>
 #include <nlohmann/json.hpp>
 
+#include "tests/support/run_command.h"
 #include "tests/support/test_data.h"
 #include "tests/unit/store/example_clips.h"
-#include "tests/unit/store/run_command.h"
 
 namespace cfp {
 namespace {

@@ -10,9 +10,9 @@
 #include "results/report/html.h"
 #include "results/statistics/tables.h"
 #include "stages/decode/image_codec.h"
+#include "tests/support/run_command.h"
 #include "tests/support/test_data.h"
 #include "tests/unit/store/example_clips.h"
-#include "tests/unit/store/run_command.h"
 
 namespace cfp {
 namespace {

@@ -10,8 +10,8 @@
 #include <nlohmann/json.hpp>
 
 #include "stages/core/formula.h"
+#include "tests/support/run_command.h"
 #include "tests/support/test_data.h"
-#include "tests/unit/store/run_command.h"
 
 namespace cfp {
 namespace {

@@ -11,9 +11,9 @@
 #include "results/statistics/summary_json.h"
 #include "results/store/part_reader.h"
 #include "results/store/part_writer.h"
+#include "tests/support/run_command.h"
 #include "tests/support/test_data.h"
 #include "tests/unit/store/example_clips.h"
-#include "tests/unit/store/run_command.h"
 
 namespace cfp {
 namespace {

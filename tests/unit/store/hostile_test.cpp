@@ -10,10 +10,10 @@
 #include "results/store/part_reader.h"
 #include "results/store/part_writer.h"
 #include "stages/core/formula.h"
+#include "tests/support/run_command.h"
 #include "tests/support/sanitizers.h"
 #include "tests/support/test_data.h"
 #include "tests/unit/store/example_clips.h"
-#include "tests/unit/store/run_command.h"
 
 namespace cfp {
 namespace {

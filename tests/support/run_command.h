@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <string>
 
@@ -29,9 +30,13 @@ inline CommandResult run_command(const std::string& command) {
   return result;
 }
 
-/// @return a Python that can import `module`: the checkout's own, else the system's; empty: none
+/// @return a Python that can import `module`: that of CFP_PYTHON, else the checkout's own, else the
+///         system's; empty: none
 inline std::string python_with(const std::string& module, const std::string& source_folder) {
-  for (const std::string& python : {source_folder + "/.venv/bin/python", std::string("python3")}) {
+  const char* given = std::getenv("CFP_PYTHON");
+  for (const std::string& python : {std::string(given == nullptr ? "" : given),
+                                    source_folder + "/.venv/bin/python", std::string("python3")}) {
+    if (python.empty()) continue;
     if (run_command(python + " -c 'import " + module + "'").exit_code == 0) return python;
   }
   return {};
@@ -41,4 +46,5 @@ inline std::string python_with(const std::string& module, const std::string& sou
 
 /// Skips a test where no Python has the module it needs.
 #define CFP_SKIP_WITHOUT_PYTHON(python, module) \
-  if ((python).empty()) GTEST_SKIP() << "needs a Python with the module " << (module)
+  if ((python).empty())                         \
+  GTEST_SKIP() << "needs a Python with the module " << (module) << "; CFP_PYTHON names one"
