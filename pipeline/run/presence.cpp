@@ -90,7 +90,7 @@ std::optional<PresenceRecord> read_record(const fs::path& path) {
                           .process_namespace = record.text("process_namespace"),
                           .process_start = record.integer("process_start"),
                           .beat = record.integer("beat"),
-                          .beat_ms = record.integer("beat_ms"),
+                          .beat_ms = std::clamp(record.integer("beat_ms"), kMinBeatMs, kMaxBeatMs),
                           .started = record.text("started"),
                           .seen = record.text("seen"),
                           .elapsed_s = record.real("elapsed_s"),
@@ -132,7 +132,7 @@ bool has_ended(const PresenceRecord& record) {
 }
 
 bool shows_life(const fs::path& folder, const PresenceRecord& record, int missed) {
-  const std::chrono::milliseconds every(std::clamp(record.beat_ms, kMinBeatMs, kMaxBeatMs));
+  const std::chrono::milliseconds every(record.beat_ms);
   const auto end = std::chrono::steady_clock::now() + every * missed;
   while (std::chrono::steady_clock::now() < end) {
     std::this_thread::sleep_for(every / 2);

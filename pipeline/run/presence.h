@@ -48,7 +48,7 @@ struct PresenceRecord {
   std::string process_namespace;   ///< in which it has that number; empty: not known
   std::int64_t process_start = 0;  ///< when it began, as that machine's kernel counts
   std::int64_t beat = 0;           ///< rises while it lives
-  std::int64_t beat_ms = 0;        ///< time between two beats
+  std::int64_t beat_ms = 0;        ///< time between two beats, 10 to 60,000 where it was read
   std::string started, seen;       ///< UTC, by its own clock
   double elapsed_s = 0;            ///< since it began
   Advance advance;

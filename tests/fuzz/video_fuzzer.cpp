@@ -5,7 +5,6 @@
 
 #include "stages/core/errors.h"
 #include "stages/decode/clip_decoder.h"
-#include "stages/decode/ffmpeg.h"
 #include "stages/decode/probe.h"
 #include "tests/fuzz/memory_folder.h"
 
@@ -23,8 +22,6 @@ void passes_over_bad_data(const Work& work) {
 }  // namespace
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
-  static const bool is_quiet = (cfp::capture_ffmpeg_log(), true);
-  static_cast<void>(is_quiet);
   // No extension: FFmpeg looks at what is in it.
   const std::string file = cfp::fuzz::memory_folder() / "video";
   cfp::fuzz::write(file, cfp::fuzz::as_text(data, size));
